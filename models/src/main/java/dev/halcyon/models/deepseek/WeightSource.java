@@ -1,0 +1,22 @@
+package dev.halcyon.models.deepseek;
+
+import dev.halcyon.hal.Tensor;
+import java.util.List;
+
+/** Where the weights of a model come from. Tensors live in the loader's arena. One thread at a time. */
+interface WeightSource {
+  /** A linear weight {@code [rows, columns]} in the wanted format. */
+  Tensor linear(String name, long rows, long columns);
+
+  /** Equal linear weights joined along a new leading axis. */
+  Tensor stacked(List<String> names, long rows, long columns);
+
+  /** A weight that keeps the checkpoint's floating dtype: a norm, a router, an embedding. */
+  Tensor plain(String name, long... shape);
+
+  /** A vector in f32. */
+  Tensor f32(String name, long... shape);
+
+  /** Whether the source has a tensor of this name. */
+  boolean has(String name);
+}
