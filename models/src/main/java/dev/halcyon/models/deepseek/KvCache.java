@@ -122,6 +122,11 @@ final class KvCache {
     return blocks[sequence][block] * blockSize + position % blockSize;
   }
 
+  /** The cache row of a position. */
+  int row(int sequence, int position) {
+    return blocks[sequence][position / blockSize] * blockSize + position % blockSize;
+  }
+
   private void setEntry(int sequence, int block, int value) {
     hostTable.setAtIndex(ValueLayout.JAVA_INT, (long) sequence * maxBlocks + block, value);
     dirty = true;

@@ -337,6 +337,10 @@ public final class Session implements AutoCloseable {
     return cache.layer(layer);
   }
 
+  int cacheRow(int sequence, int position) {
+    return cache.row(sequence, position);
+  }
+
   @Override
   public void close() {
     if (closed) {
