@@ -15,8 +15,8 @@ import java.util.stream.Collectors;
  * Evaluates one Jinja text with jinjava as jinja2 would with transformers' settings. jinjava collects errors on the side
  * and ignores unknown filters and tests; here each of them is CHAT_TEMPLATE_INVALID. Thread-safe.
  *
- * @implNote Known differences that remain: printing {@code true} or {@code none} directly, and telling an absent key from
- *     a null one by {@code is defined}.
+ * @implNote Known differences that remain: printing {@code true} or {@code none} directly, adding an undefined value to a
+ *     string, and telling an absent key from a null one by {@code is defined}.
  */
 final class TemplateEngine {
   private static final int MAX_OUTPUT_CHARS = 64 << 20;
@@ -37,6 +37,9 @@ final class TemplateEngine {
         new ELFunctionDefinition("", "raise_exception", TemplateFunctions.class, "raiseException", Object.class));
     jinjava.registerFunction(
         new ELFunctionDefinition("", "strftime_now", TemplateFunctions.class, "strftimeNow", String.class));
+    if (!rewritten.problems().isEmpty()) {
+      throw invalid("the template contains " + String.join(", ", rewritten.problems()));
+    }
     for (String filter : rewritten.filters()) {
       if (jinjava.getGlobalContext().getFilter(filter) == null) {
         throw invalid("the template uses the filter '" + filter + "', which is not known");

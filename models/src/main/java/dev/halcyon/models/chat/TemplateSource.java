@@ -21,6 +21,7 @@ final class TemplateSource {
   private final StringBuilder out = new StringBuilder();
   private final Set<String> filters = new LinkedHashSet<>();
   private final Set<String> tests = new LinkedHashSet<>();
+  private final List<String> problems = new ArrayList<>();
 
   private TemplateSource() {}
 
@@ -45,6 +46,11 @@ final class TemplateSource {
     return tests;
   }
 
+  /** Mistakes that jinjava would pass over. */
+  List<String> problems() {
+    return problems;
+  }
+
   private void run(String source) {
     int at = 0;
     while (true) {
@@ -67,7 +73,7 @@ final class TemplateSource {
         return;
       }
       String code = source.substring(open + 2, end);
-      out.append(kind == '#' ? code : rewriteCode(code)).append(close);
+      out.append(kind == '#' ? code : rewriteCode(String.valueOf(kind), code)).append(close);
       at = end + 2;
     }
   }
@@ -91,7 +97,7 @@ final class TemplateSource {
     return -1;
   }
 
-  private String rewriteCode(String code) {
+  private String rewriteCode(String kind, String code) {
     List<String> tokens = tokens(code);
     List<Integer> words = new ArrayList<>();
     for (int i = 0; i < tokens.size(); i++) {
@@ -99,6 +105,7 @@ final class TemplateSource {
         words.add(i);
       }
     }
+    checkShape(kind, tokens, words);
     replaceGeneration(tokens, words);
     for (int w = 0; w < words.size(); w++) {
       if (matches(tokens, words, w, "[", ":", ":", "-", "1", "]")) {
@@ -118,6 +125,23 @@ final class TemplateSource {
       }
     }
     return String.join("", tokens);
+  }
+
+  /** What jinja2 refuses and jinjava evaluates to nothing. */
+  private void checkShape(String kind, List<String> tokens, List<Integer> words) {
+    List<String> code =
+        words.stream().map(tokens::get).filter(t -> !t.equals("-") && !t.equals("+")).toList();
+    if (code.isEmpty()) {
+      problems.add(kind.equals("{") ? "an empty expression" : "an empty tag");
+    } else if (kind.equals("%")) {
+      int in = code.indexOf("in");
+      if (code.getFirst().equals("for") && (in < 2 || in == code.size() - 1)) {
+        problems.add("a 'for' without 'in' and a sequence");
+      }
+      if ((code.getFirst().equals("if") || code.getFirst().equals("elif")) && code.size() == 1) {
+        problems.add("an '" + code.getFirst() + "' without condition");
+      }
+    }
   }
 
   private static void replaceGeneration(List<String> tokens, List<Integer> words) {

@@ -5,6 +5,7 @@ import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.tensor.DType;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -84,7 +85,8 @@ public final class SafetensorsWriter {
       drain(out, head.flip());
       for (Item item : items) {
         for (long from = 0; from < item.data().byteSize(); from += CHUNK) {
-          drain(out, item.data().asSlice(from, Math.min(CHUNK, item.data().byteSize() - from)).asByteBuffer());
+          long n = Math.min(CHUNK, item.data().byteSize() - from);
+          drain(out, ByteBuffer.wrap(item.data().asSlice(from, n).toArray(ValueLayout.JAVA_BYTE)));
         }
       }
     }

@@ -30,10 +30,6 @@ record ConfigFields(JsonNode node, String source, String prefix) {
     return node.has(field) && node.path(field).isNull();
   }
 
-  boolean isObject(String field) {
-    return node.path(field).isObject();
-  }
-
   private Optional<JsonNode> value(String field) {
     JsonNode v = node.path(field);
     return v.isMissingNode() || v.isNull() ? Optional.empty() : Optional.of(v);

@@ -117,7 +117,7 @@ public final class ConfigReader {
 
   private static void fits(ConfigFields c, String field, int value, long product) {
     if (product > Integer.MAX_VALUE) {
-      throw c.invalid(field, Integer.toString(value), "a width of all heads together below 2^31, got " + product);
+      throw c.invalid(field, Integer.toString(value), "a total width below 2^31, got " + product);
     }
   }
 
@@ -193,7 +193,8 @@ public final class ConfigReader {
   }
 
   private static RopeConfig rope(ConfigFields c, int maxPosition) {
-    String field = c.isObject("rope_scaling") ? "rope_scaling" : "rope_parameters";
+    boolean scaling = c.has("rope_scaling") && !c.isExplicitNull("rope_scaling");
+    String field = scaling ? "rope_scaling" : "rope_parameters";
     Optional<ConfigFields> settings = c.object(field);
     OptionalDouble inner = settings.map(s -> s.number("rope_theta")).orElse(OptionalDouble.empty());
     double theta = inner.isPresent() ? inner.getAsDouble() : c.number("rope_theta").orElse(10_000);

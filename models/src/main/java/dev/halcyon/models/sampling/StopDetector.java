@@ -29,7 +29,8 @@ public final class StopDetector {
 
   /**
    * Takes more text; returns what can be released, possibly empty. Once a stop string is complete the text before it is
-   * released, {@link #stopped()} is true, and everything later is discarded.
+   * released, {@link #stopped()} is true, and everything later is discarded. Of several stop strings the one that is
+   * complete first counts, so that the result does not depend on how the text is split.
    */
   public String accept(String text) {
     if (stopped) {
@@ -37,10 +38,13 @@ public final class StopDetector {
     }
     held.append(text);
     int stopAt = -1;
+    int stopEnd = Integer.MAX_VALUE;
     for (String s : strings) {
       int at = held.indexOf(s);
-      if (at >= 0 && (stopAt < 0 || at < stopAt)) {
+      int end = at + s.length();
+      if (at >= 0 && (end < stopEnd || (end == stopEnd && at < stopAt))) {
         stopAt = at;
+        stopEnd = end;
       }
     }
     if (stopAt >= 0) {

@@ -23,8 +23,9 @@ import tools.jackson.databind.JsonNode;
  * templates have it. Special and other added tokens are recognised inside text. Thread-safe; {@link #close()} waits for
  * calls in progress and later calls throw USE_AFTER_CLOSE.
  *
- * @implNote The Hugging Face tokenizers library through ai.djl. Its native code is in the jar and unpacked on first use,
- *     without network, below {@code ~/.djl.ai} (or {@code -DDJL_CACHE_DIR}).
+ * @implNote The Hugging Face tokenizers library through ai.djl. Its native code is in the jar and unpacked on first use
+ *     below {@code ~/.djl.ai} (or {@code -DDJL_CACHE_DIR}). Loading this class sets {@code ai.djl.offline},
+ *     {@code OPT_OUT_TRACKING} and {@code RUST_FLAVOR} unless the user did: nothing is sent or downloaded.
  */
 public final class Tokenizer implements AutoCloseable {
   /** The file every model directory holds. */
@@ -32,6 +33,13 @@ public final class Tokenizer implements AutoCloseable {
 
   private static final long MAX_BYTES = 256 << 20;
   private static final String REMEDY = "restore tokenizer.json from the model's repository";
+
+  static {
+    // The library reports use on EC2 and, where it finds CUDA, downloads a CUDA build of itself; neither is wanted.
+    forbidNetwork("ai.djl.offline", "DJL_OFFLINE", "true");
+    forbidNetwork("OPT_OUT_TRACKING", "OPT_OUT_TRACKING", "true");
+    forbidNetwork("RUST_FLAVOR", "RUST_FLAVOR", "cpu");
+  }
 
   private final HuggingFaceTokenizer delegate;
   private final Path file;
@@ -92,6 +100,12 @@ public final class Tokenizer implements AutoCloseable {
     }
     SpecialTokens special = SpecialTokens.read(dir);
     return new Tokenizer(load(file), file, added, specialIds, maxId + 1, special);
+  }
+
+  private static void forbidNetwork(String property, String variable, String value) {
+    if (System.getenv(variable) == null && System.getProperty(property) == null) {
+      System.setProperty(property, value);
+    }
   }
 
   private static int readAddedTokens(
