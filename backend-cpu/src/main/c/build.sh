@@ -31,7 +31,7 @@ unit() { # name, flags
 }
 pids=""
 if [ $platform = linux-x86_64 ]; then
-    unit avx512 -DHC_USE_SIMD -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512 &
+    unit avx512 -DHC_USE_SIMD -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vbmi -mavx2 -mfma -mf16c -mprefer-vector-width=512 &
     pids="$pids $!"
     unit avx2 -DHC_USE_SIMD -mavx2 -mfma -mf16c &
     pids="$pids $!"

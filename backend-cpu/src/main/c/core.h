@@ -31,6 +31,21 @@ static AINLINE void w_pair(int wt, const uint8_t *p, vf *a, vf *b) {
     default: *a = w_nat(wt, p), *b = w_nat(wt, p + w_bytes(wt, VL));
     }
 }
+#ifdef HC_F8QUAD
+#define HC_QUAD_ORDER(wt) ((wt) == HC_F8 ? HC_BF16 : (wt)) /* the type whose pair order the quad has */
+#else
+#define HC_QUAD_ORDER(wt) (wt)
+#endif
+static AINLINE void w_quad(int wt, const uint8_t *p, vf *v) {
+#ifdef HC_F8QUAD
+    if (wt == HC_F8) {
+        vq_f8(p, v);
+        return;
+    }
+#endif
+    w_pair(wt, p, v, v + 1);
+    w_pair(wt, p + w_bytes(wt, VSTEP), v + 2, v + 3);
+}
 static AINLINE void x_pair(int wt, const float *x, vf *a, vf *b) {
     (void)wt;
     if (HC_DEINT(wt)) vx_deint(x, a, b);
@@ -39,7 +54,7 @@ static AINLINE void x_pair(int wt, const float *x, vf *a, vf *b) {
 
 /* cnt scales of matrix row n from group g on, times f. */
 static inline void scales_f32(const hc_w *w, int64_t n, int64_t g, int64_t cnt, float f, float *out) {
-    int64_t at = (w->ro + n) / w->bn * w->lds + g, i = 0;
+    int64_t at = (w->bn == 1 ? w->ro + n : (w->ro + n) / w->bn) * w->lds + g, i = 0;
     if (w->st == HC_SC_F16)
         for (; i + VL <= cnt; i += VL) vst(out + i, vmul(vw_f16(w->sc + 2 * (at + i)), vset(f)));
     for (; i < cnt; i++) out[i] = sc_scalar((int)w->st, w->sc, at + i) * f;
@@ -187,66 +202,93 @@ static void nn_block(const float *a, int64_t lda, int64_t M, const float *b, int
         for (int64_t m = 0; m < M; m++) nn_edge(a + m * lda, b + n, ldb, R, c + m * ldc + n, N - n);
 }
 
-/* ---- GEMV: R weight rows by M rows of x, weights widened in registers ---------------------------------------------- */
+/* ---- GEMV: R weight rows by M rows of x, weights widened in registers ----------------------------------------------
+ * GR 0: no scale or one a row. GR 1: groups of w->bk. GR 2: groups of exactly VSTEP.
+ * M = 1 scales the partial sum of each group; larger M scales the widened weights, which all rows of x share.
+ * The next tile of rows is prefetched (distance `ahead`) while this one is computed. */
 #define SCB 128
-static AINLINE void gemv_tile(int wt, int R, int M, int grouped, const hc_w *w, int64_t n, const float *const *x, int64_t K,
-                              float *y, int64_t ldy) {
+static AINLINE void gemv_step(int wt, int NV, int R, int M, int scaled, const uint8_t *const *row, int64_t at, int64_t ahead,
+                              const float *const *x, int64_t k, const float (*sb)[SCB], int64_t g, vf *a, vf *b) {
+    vf xv[4][4];
+    UNROLL for (int m = 0; m < M; m++) {
+        const int xt = NV == 4 ? HC_QUAD_ORDER(wt) : wt;
+        x_pair(xt, x[m] + k, &xv[m][0], &xv[m][1]);
+        if (NV == 4) x_pair(xt, x[m] + k + VSTEP, &xv[m][2], &xv[m][3]);
+    }
+    UNROLL for (int r = 0; r < R; r++) {
+        vf w[4];
+        const uint8_t *p = row[r] + at;
+        UNROLL for (int l = 0; l < NV * (int)w_bytes(wt, VL); l += 64) __builtin_prefetch(p + ahead + l, 0, 2);
+        if (NV == 4) w_quad(wt, p, w);
+        else w_pair(wt, p, &w[0], &w[1]);
+        UNROLL for (int v = 0; v < NV; v++) {
+            if (M > 1 && scaled) w[v] = vmul(w[v], vset(sb[r][g]));
+            UNROLL for (int m = 0; m < M; m++) {
+                vf *acc = M == 1 && (v & 1) ? b : a;
+                acc[r * M + m] = vfma(w[v], xv[m][v], acc[r * M + m]);
+            }
+        }
+    }
+}
+static AINLINE void gemv_tile(int wt, int R, int M, int GR, const hc_w *w, int64_t n, int64_t ahead, const float *const *x,
+                              int64_t K, float *y, int64_t ldy) {
     const float post = wt == HC_F8 ? HC_F8PAIR : 1.0f;
     const uint8_t *row[4];
-    vf tot[16];
+    vf tot[16], a[16], b[4];
     UNROLL for (int r = 0; r < R; r++) row[r] = w->data + (n + r) * w->rs;
-    UNROLL for (int i = 0; i < R * M; i++) tot[i] = vzero();
+    UNROLL for (int i = 0; i < R * M; i++) tot[i] = a[i] = vzero();
     float sb[4][SCB];
-    const int64_t seg = grouped ? w->bk : K, G = (K + seg - 1) / seg;
+    const int64_t seg = GR == 2 ? VSTEP : GR ? w->bk : K, G = (K + seg - 1) / seg;
     for (int64_t g0 = 0; g0 < G; g0 += SCB) {
         const int64_t gn = MIN((int64_t)SCB, G - g0);
         UNROLL for (int r = 0; r < R; r++) {
             if (w->sc) scales_f32(w, n + r, g0, gn, post, sb[r]);
             else sb[r][0] = post;
         }
-        for (int64_t g = 0; g < gn; g++) {
-            const int64_t k0 = (g0 + g) * seg, len = MIN(seg, K - k0), k1 = k0 + len / VSTEP * VSTEP;
-            vf a[16], b[16];
-            UNROLL for (int i = 0; i < R * M; i++) a[i] = b[i] = vzero();
-            for (int64_t k = k0; k < k1; k += VSTEP) {
-                vf xa[4], xb[4];
-                UNROLL for (int m = 0; m < M; m++) x_pair(wt, x[m] + k, &xa[m], &xb[m]);
-                UNROLL for (int r = 0; r < R; r++) {
-                    vf wa, wb;
-                    w_pair(wt, row[r] + w_bytes(wt, k), &wa, &wb);
-                    UNROLL for (int m = 0; m < M; m++) {
-                        a[r * M + m] = vfma(wa, xa[m], a[r * M + m]);
-                        if (M == 1) b[r * M + m] = vfma(wb, xb[m], b[r * M + m]);
-                        else a[r * M + m] = vfma(wb, xb[m], a[r * M + m]);
-                    }
-                }
+        int64_t g = 0;
+        if (GR == 2) {
+            const int64_t full = MIN(gn, K / seg - g0);
+            for (; g < full; g++) {
+                const int64_t k = (g0 + g) * VSTEP;
+                if (M == 1) UNROLL for (int r = 0; r < R; r++) a[r] = b[r] = vzero();
+                gemv_step(wt, 2, R, M, GR, row, w_bytes(wt, k), ahead, x, k, sb, g, a, b);
+                if (M == 1) UNROLL for (int r = 0; r < R; r++) tot[r] = vfma(vadd(a[r], b[r]), vset(sb[r][g]), tot[r]);
             }
-            if (k1 < k0 + len) {
+        }
+        for (; g < gn; g++) {
+            const int64_t k0 = (g0 + g) * seg, len = MIN(seg, K - k0), k1 = k0 + len / VSTEP * VSTEP;
+            int64_t k = k0;
+            if (M == 1) UNROLL for (int r = 0; r < R; r++) a[r] = b[r] = vzero();
+            if (GR != 2)
+                for (; k + 2 * VSTEP <= k1; k += 2 * VSTEP)
+                    gemv_step(wt, 4, R, M, GR, row, w_bytes(wt, k), ahead, x, k, sb, g, a, b);
+            for (; k < k1; k += VSTEP) gemv_step(wt, 2, R, M, GR, row, w_bytes(wt, k), ahead, x, k, sb, g, a, b);
+            if (__builtin_expect(k1 < k0 + len, 0)) {
                 float t[VSTEP];
                 const int64_t left = k0 + len - k1;
                 UNROLL for (int r = 0; r < R; r++) {
-                    for (int64_t i = 0; i < VSTEP; i++) t[i] = i < left ? w_scalar(wt, row[r], k1 + i) / post : 0;
+                    const float f = M > 1 && GR ? sb[r][g] : 1.0f;
+                    for (int64_t i = 0; i < VSTEP; i++) t[i] = i < left ? w_scalar(wt, row[r], k1 + i) / post * f : 0;
                     UNROLL for (int m = 0; m < M; m++) {
                         a[r * M + m] = vfma(vld(t), vldn(x[m] + k1, left), a[r * M + m]);
                         if (left > VL) a[r * M + m] = vfma(vld(t + VL), vldn(x[m] + k1 + VL, left - VL), a[r * M + m]);
                     }
                 }
             }
-            UNROLL for (int r = 0; r < R; r++)
-                UNROLL for (int m = 0; m < M; m++) {
-                    vf s = M == 1 ? vadd(a[r * M + m], b[r * M + m]) : a[r * M + m];
-                    tot[r * M + m] = vfma(s, vset(sb[r][g]), tot[r * M + m]);
-                }
+            if (M == 1) UNROLL for (int r = 0; r < R; r++) tot[r] = vfma(vadd(a[r], b[r]), vset(sb[r][g]), tot[r]);
         }
     }
+    float out[16];
+    vsums(M == 1 ? tot : a, R * M, out);
     UNROLL for (int m = 0; m < M; m++)
-        UNROLL for (int r = 0; r < R; r++) y[m * ldy + r] += vsum(tot[r * M + m]);
+        UNROLL for (int r = 0; r < R; r++) y[m * ldy + r] += M == 1 || GR ? out[r * M + m] : out[r * M + m] * sb[r][0];
 }
-static AINLINE void gemv_m(int wt, int R, int M, int grouped, const hc_w *w, int64_t n0, int64_t n1, const float *const *x,
+static AINLINE void gemv_m(int wt, int R, int M, int GR, const hc_w *w, int64_t n0, int64_t n1, const float *const *x,
                            int64_t K, float *y, int64_t ldy) {
     int64_t n = n0;
-    for (; n + R <= n1; n += R) gemv_tile(wt, R, M, grouped, w, n, x, K, y + (n - n0), ldy);
-    for (; n < n1; n++) gemv_tile(wt, 1, M, grouped, w, n, x, K, y + (n - n0), ldy);
+    for (; n + R <= n1; n += R)
+        gemv_tile(wt, R, M, GR, w, n, n + 2 * R <= n1 ? R * w->rs : 0, x, K, y + (n - n0), ldy);
+    for (; n < n1; n++) gemv_tile(wt, 1, M, GR, w, n, 0, x, K, y + (n - n0), ldy);
 }
 #define GEMV_TYPE(NAME, WT, GR)                                                                                          \
     static __attribute__((noinline)) void NAME(const hc_w *w, int64_t n0, int64_t n1, const float *const *x, int M,      \
@@ -254,8 +296,8 @@ static AINLINE void gemv_m(int wt, int R, int M, int grouped, const hc_w *w, int
         switch (M) {                                                                                                     \
         case 1: gemv_m(WT, 4, 1, GR, w, n0, n1, x, K, y, ldy); break;                                                    \
         case 2: gemv_m(WT, 4, 2, GR, w, n0, n1, x, K, y, ldy); break;                                                    \
-        case 3: gemv_m(WT, 2, 3, GR, w, n0, n1, x, K, y, ldy); break;                                                    \
-        default: gemv_m(WT, 2, 4, GR, w, n0, n1, x, K, y, ldy);                                                          \
+        case 3: gemv_m(WT, 4, 3, GR, w, n0, n1, x, K, y, ldy); break;                                                    \
+        default: gemv_m(WT, 4, 4, GR, w, n0, n1, x, K, y, ldy);                                                          \
         }                                                                                                                \
     }
 GEMV_TYPE(gemv_f32, HC_F32, 0)
@@ -267,6 +309,8 @@ GEMV_TYPE(gemv_i8, HC_I8, 0)
 GEMV_TYPE(gemv_i8g, HC_I8, 1)
 GEMV_TYPE(gemv_i4, HC_I4, 0)
 GEMV_TYPE(gemv_i4g, HC_I4, 1)
+GEMV_TYPE(gemv_i4s, HC_I4, 2)
+GEMV_TYPE(gemv_i8s, HC_I8, 2)
 
 /* ---- GEMM on decoded panels ----------------------------------------------------------------------------------------- */
 #define GEMM_KC 1024
@@ -313,8 +357,8 @@ static void lin_core(const hc_w *w, int64_t n0, int64_t n1, const float *x, int6
     case HC_F16: gemv_f16(w, n0, n1, xp, (int)M, K, y, ldy); break;
     case HC_BF16: gemv_bf16(w, n0, n1, xp, (int)M, K, y, ldy); break;
     case HC_F8: (grouped ? gemv_f8g : gemv_f8)(w, n0, n1, xp, (int)M, K, y, ldy); break;
-    case HC_I8: (grouped ? gemv_i8g : gemv_i8)(w, n0, n1, xp, (int)M, K, y, ldy); break;
-    default: (grouped ? gemv_i4g : gemv_i4)(w, n0, n1, xp, (int)M, K, y, ldy);
+    case HC_I8: (!grouped ? gemv_i8 : w->bk == VSTEP ? gemv_i8s : gemv_i8g)(w, n0, n1, xp, (int)M, K, y, ldy); break;
+    default: (!grouped ? gemv_i4 : w->bk == VSTEP ? gemv_i4s : gemv_i4g)(w, n0, n1, xp, (int)M, K, y, ldy);
     }
 }
 #endif

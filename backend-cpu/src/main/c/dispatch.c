@@ -18,7 +18,8 @@ static int pick(const char *name) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if ((!name || !strcmp(name, "avx512")) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi") &&
+        __builtin_cpu_supports("fma") &&
         __builtin_cpu_supports("f16c")) {
         table = hc_table_avx512, isa = "avx512";
         return 1;

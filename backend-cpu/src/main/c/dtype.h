@@ -89,7 +89,7 @@ static AINLINE hc_w w_rows_from(hc_w w, int64_t row) {
 }
 
 static AINLINE int64_t w_bytes(int wt, int64_t k) {
-    return wt == HC_F32 ? k * 4 : wt == HC_F16 || wt == HC_BF16 ? k * 2 : wt == HC_I4 ? k / 2 : k;
+    return wt == HC_F32 ? k * 4 : wt == HC_F16 || wt == HC_BF16 ? k * 2 : wt == HC_I4 ? k >> 1 : k;
 }
 
 static AINLINE float w_scalar(int wt, const uint8_t *row, int64_t k) {

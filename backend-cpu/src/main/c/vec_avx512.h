@@ -1,4 +1,4 @@
-/* vec_avx512.h: AVX-512 F/BW/VL/DQ + F16C. 16 floats. */
+/* vec_avx512.h: AVX-512 F/BW/VL/DQ/VBMI + F16C (Ice Lake, Zen 4 and later). 16 floats. */
 #include <immintrin.h>
 #define VL 16
 #define HC_DEINT(wt) ((wt) == HC_BF16 || (wt) == HC_I4)
@@ -6,6 +6,16 @@
 #define NT_MR 4
 #define NT_NR 6
 typedef __m512 vf;
+
+/* bf16 bits of the e4m3 magnitude m divided by 256; subnormals m < 8 are m * 2^-17. */
+#define F8_BF16(m) \
+    ((m) == 127 ? 0x7fc0 : (m) >= 8 ? (((m) >> 3) + 112) << 7 | ((m) & 7) << 4 \
+     : (m) >= 4 ? 112 << 7 | ((m) & 3) << 5 : (m) >= 2 ? 111 << 7 | ((m) & 1) << 6 : (m) ? 110 << 7 : 0)
+#define F8_HI(m) (F8_BF16(m) >> 8)
+#define F8_LO(m) (F8_BF16(m) & 255)
+#define F8_8(f, m) f(m), f(m + 1), f(m + 2), f(m + 3), f(m + 4), f(m + 5), f(m + 6), f(m + 7)
+#define F8_32(f, m) F8_8(f, m), F8_8(f, m + 8), F8_8(f, m + 16), F8_8(f, m + 24)
+#define F8_TABLE(f) F8_32(f, 0), F8_32(f, 32), F8_32(f, 64), F8_32(f, 96)
 
 static AINLINE __mmask16 vmaskn(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
 static AINLINE vf vzero(void) { return _mm512_setzero_ps(); }
@@ -63,8 +73,24 @@ static AINLINE void vp_f8(const uint8_t *p, vf *a, vf *b) {
     *a = _mm512_cvtph_ps(_mm512_castsi512_si256(t));
     *b = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(t, 1));
 }
+/* 64 e4m3 values in (even, odd, even, odd) order, values / HC_F8PAIR like vp_f8: a 128-entry byte table gives each half of
+ * the bf16 with the same value, exact for every code. */
+#define HC_F8QUAD
+static const uint8_t hc_f8_hi[128] __attribute__((aligned(64))) = {F8_TABLE(F8_HI)};
+static const uint8_t hc_f8_lo[128] __attribute__((aligned(64))) = {F8_TABLE(F8_LO)};
+static AINLINE void vq_f8(const uint8_t *p, vf *v) {
+    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), odd = _mm512_set1_epi32((int)0xffff0000);
+    __m512i b = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(p));
+    __m512i hi = _mm512_permutex2var_epi8(_mm512_load_si512(hc_f8_hi), b, _mm512_load_si512(hc_f8_hi + 64));
+    __m512i lo = _mm512_permutex2var_epi8(_mm512_load_si512(hc_f8_lo), b, _mm512_load_si512(hc_f8_lo + 64));
+    hi = _mm512_ternarylogic_epi64(hi, b, _mm512_set1_epi8((char)0x80), 0xf8); /* hi | (b & 0x80) */
+    __m512i l = _mm512_unpacklo_epi8(lo, hi), h = _mm512_unpackhi_epi8(lo, hi);
+    v[0] = _mm512_castsi512_ps(_mm512_slli_epi32(l, 16)), v[1] = _mm512_castsi512_ps(_mm512_and_si512(l, odd));
+    v[2] = _mm512_castsi512_ps(_mm512_slli_epi32(h, 16)), v[3] = _mm512_castsi512_ps(_mm512_and_si512(h, odd));
+}
 static AINLINE void vp_bf16(const uint8_t *p, vf *a, vf *b) {
     __m512i v = _mm512_loadu_si512(p);
+    __asm__("" : "+v"(v)); /* one load, not one for each use */
     *a = _mm512_castsi512_ps(_mm512_slli_epi32(v, 16));
     *b = _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32((int)0xffff0000)));
 }
@@ -77,6 +103,7 @@ static AINLINE void vp_i4(const uint8_t *p, vf *a, vf *b) {
 static AINLINE void vx_deint(const float *x, vf *a, vf *b) {
     const __m512i ev = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
     vf p = vld(x), q = vld(x + 16);
+    __asm__("" : "+v"(p), "+v"(q));
     *a = _mm512_permutex2var_ps(p, ev, q);
     *b = _mm512_permutex2var_ps(p, _mm512_add_epi32(ev, _mm512_set1_epi32(1)), q);
 }
