@@ -23,13 +23,18 @@ import java.util.Set;
 import java.util.stream.Stream;
 
 /**
- * The checkpoint packaged with this module, as a directory. It is extracted once per content: into a fresh folder that is
- * renamed when complete, so that a process never sees half of it, below a folder only its user can enter.
+ * The checkpoint packaged with this module, as a directory. It is extracted once per content: into
+ * a fresh folder that is renamed when complete, so that a process never sees half of it, below a
+ * folder only its user can enter.
  */
 final class DemoModel {
   private static final List<String> FILES =
       List.of(
-          "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json");
+          "config.json",
+          "generation_config.json",
+          "model.safetensors",
+          "tokenizer.json",
+          "tokenizer_config.json");
   private static final String REMEDY = "set HALCYON_CACHE to a folder only you can write to";
 
   private final Path root;
@@ -53,7 +58,8 @@ final class DemoModel {
       }
       return extract(target, files);
     } catch (IOException e) {
-      throw HalException.of(HalErrorCode.MODEL_NOT_FOUND, "the demo model cannot be extracted: " + describe(e))
+      throw HalException.of(
+              HalErrorCode.MODEL_NOT_FOUND, "the demo model cannot be extracted: " + describe(e))
           .on(root.toString())
           .remedy(REMEDY)
           .cause(e)
@@ -72,7 +78,8 @@ final class DemoModel {
       try {
         if (posix) {
           Files.createDirectory(
-              root, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+              root,
+              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         } else {
           Files.createDirectory(root);
         }
@@ -82,7 +89,8 @@ final class DemoModel {
     }
     if (posix) {
       Set<PosixFilePermission> given = Files.getPosixFilePermissions(root);
-      if (given.contains(PosixFilePermission.GROUP_WRITE) || given.contains(PosixFilePermission.OTHERS_WRITE)) {
+      if (given.contains(PosixFilePermission.GROUP_WRITE)
+          || given.contains(PosixFilePermission.OTHERS_WRITE)) {
         throw new FileSystemException(root.toString(), null, "others may write to this folder");
       }
     }
@@ -155,14 +163,16 @@ final class DemoModel {
     for (String name : FILES) {
       try (InputStream in = DemoModel.class.getResourceAsStream("demo/" + name)) {
         if (in == null) {
-          throw HalException.of(HalErrorCode.MODEL_NOT_FOUND, "this build does not contain the demo model")
+          throw HalException.of(
+                  HalErrorCode.MODEL_NOT_FOUND, "this build does not contain the demo model")
               .on("demo/" + name)
               .remedy("use a complete build, or name another model")
               .build();
         }
         files.put(name, in.readAllBytes());
       } catch (IOException e) {
-        throw HalException.of(HalErrorCode.MODEL_NOT_FOUND, "the demo model cannot be read: " + describe(e))
+        throw HalException.of(
+                HalErrorCode.MODEL_NOT_FOUND, "the demo model cannot be read: " + describe(e))
             .on("demo/" + name)
             .remedy("reinstall: the jar is damaged")
             .cause(e)

@@ -18,21 +18,24 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Finds the directory of a model by the name a user gives: a directory, {@code demo} (the checkpoint inside this jar), or
- * {@code owner/name} in the local Hugging Face cache. Nothing is ever downloaded. Thread-safe.
+ * Finds the directory of a model by the name a user gives: a directory, {@code demo} (the
+ * checkpoint inside this jar), or {@code owner/name} in the local Hugging Face cache. Nothing is
+ * ever downloaded. Thread-safe.
  */
 public final class ModelLocator {
   /** The name of the packaged model. */
   public static final String DEMO = "demo";
 
-  private static final Pattern REPOSITORY = Pattern.compile("[A-Za-z0-9][\\w.-]{0,95}/[A-Za-z0-9][\\w.-]{0,95}");
+  private static final Pattern REPOSITORY =
+      Pattern.compile("[A-Za-z0-9][\\w.-]{0,95}/[A-Za-z0-9][\\w.-]{0,95}");
   private static final Pattern REVISION = Pattern.compile("[0-9a-zA-Z][0-9a-zA-Z._-]{0,99}");
 
   private final Map<String, String> environment;
   private final Path home;
 
   /**
-   * @param environment variables to obey: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, HALCYON_CACHE
+   * @param environment variables to obey: HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE, HF_HOME,
+   *     XDG_CACHE_HOME, HALCYON_CACHE
    * @param home the user's home directory
    */
   public ModelLocator(Map<String, String> environment, Path home) {
@@ -68,10 +71,13 @@ public final class ModelLocator {
       }
     }
     throw HalException.of(
-            HalErrorCode.MODEL_NOT_FOUND, "no model '" + name + "'; looked at " + String.join(", ", looked))
+            HalErrorCode.MODEL_NOT_FOUND,
+            "no model '" + name + "'; looked at " + String.join(", ", looked))
         .on(name)
         .remedy(
-            "name a directory with config.json, '" + DEMO + "', or an owner/name already in the Hugging Face cache"
+            "name a directory with config.json, '"
+                + DEMO
+                + "', or an owner/name already in the Hugging Face cache"
                 + " (for example fetched with `hf download`); nothing is downloaded here")
         .build();
   }
@@ -88,7 +94,9 @@ public final class ModelLocator {
       return Optional.empty();
     }
     if (!Files.isDirectory(path)) {
-      looked.add(path.toAbsolutePath() + (Files.exists(path) ? " (not a directory)" : " (does not exist)"));
+      looked.add(
+          path.toAbsolutePath()
+              + (Files.exists(path) ? " (not a directory)" : " (does not exist)"));
       return Optional.empty();
     }
     if (!Files.isRegularFile(path.resolve("config.json"))) {
@@ -108,7 +116,10 @@ public final class ModelLocator {
     try {
       if (Files.isRegularFile(ref) && Files.size(ref) < 1024) {
         String revision = Files.readString(ref, StandardCharsets.UTF_8).strip();
-        Path snapshot = repository.resolve("snapshots").resolve(REVISION.matcher(revision).matches() ? revision : "-");
+        Path snapshot =
+            repository
+                .resolve("snapshots")
+                .resolve(REVISION.matcher(revision).matches() ? revision : "-");
         if (Files.isRegularFile(snapshot.resolve("config.json"))) {
           return Optional.of(snapshot);
         }
@@ -122,12 +133,17 @@ public final class ModelLocator {
     }
   }
 
-  /** Without {@code refs/main}, as after fetching a fixed revision, a single snapshot is the only candidate. */
-  private static Optional<Path> onlySnapshot(Path repository, List<String> looked) throws IOException {
+  /**
+   * Without {@code refs/main}, as after fetching a fixed revision, a single snapshot is the only
+   * candidate.
+   */
+  private static Optional<Path> onlySnapshot(Path repository, List<String> looked)
+      throws IOException {
     Path snapshots = repository.resolve("snapshots");
     if (Files.isDirectory(snapshots)) {
       try (Stream<Path> list = Files.list(snapshots)) {
-        List<Path> usable = list.filter(p -> Files.isRegularFile(p.resolve("config.json"))).toList();
+        List<Path> usable =
+            list.filter(p -> Files.isRegularFile(p.resolve("config.json"))).toList();
         if (usable.size() == 1) {
           return Optional.of(usable.getFirst());
         }
@@ -155,7 +171,11 @@ public final class ModelLocator {
     return variable("HALCYON_CACHE")
         .map(Path::of)
         .orElseGet(
-            () -> variable("XDG_CACHE_HOME").map(Path::of).orElse(home.resolve(".cache")).resolve("halcyon"));
+            () ->
+                variable("XDG_CACHE_HOME")
+                    .map(Path::of)
+                    .orElse(home.resolve(".cache"))
+                    .resolve("halcyon"));
   }
 
   private Optional<String> variable(String name) {

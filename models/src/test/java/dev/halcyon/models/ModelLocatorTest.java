@@ -45,7 +45,10 @@ class ModelLocatorTest {
     assertEquals(dir, locator(Map.of()).locate(dir.toString()));
     Path empty = Files.createDirectory(temp.resolve("empty"));
     assertFails(
-        HalErrorCode.MODEL_NOT_FOUND, () -> locator(Map.of()).locate(empty.toString()), "has no config.json", "remedy");
+        HalErrorCode.MODEL_NOT_FOUND,
+        () -> locator(Map.of()).locate(empty.toString()),
+        "has no config.json",
+        "remedy");
     assertFails(
         HalErrorCode.MODEL_NOT_FOUND,
         () -> locator(Map.of()).locate(empty.resolve("x").toString()),
@@ -67,31 +70,37 @@ class ModelLocatorTest {
     Path snapshot = model(repository.resolve("snapshots/abc123"));
     assertEquals(snapshot, locator(Map.of()).locate(name));
     model(repository.resolve("snapshots/def456"));
-    assertFails(HalErrorCode.MODEL_NOT_FOUND, () -> locator(Map.of()).locate(name), "2 usable snapshots");
+    assertFails(
+        HalErrorCode.MODEL_NOT_FOUND, () -> locator(Map.of()).locate(name), "2 usable snapshots");
     Files.createDirectories(repository.resolve("refs"));
     Files.writeString(repository.resolve("refs/main"), "abc123\n");
     assertEquals(snapshot, locator(Map.of()).locate(name));
     Files.writeString(repository.resolve("refs/main"), "../../../elsewhere");
-    assertFails(HalErrorCode.MODEL_NOT_FOUND, () -> locator(Map.of()).locate(name), "has no config.json");
+    assertFails(
+        HalErrorCode.MODEL_NOT_FOUND, () -> locator(Map.of()).locate(name), "has no config.json");
   }
 
   @Test
   void variablesMoveTheCache() throws IOException {
     for (Map.Entry<String, String> e :
-        Map.of("HF_HUB_CACHE", "hub-a", "HF_HOME", "hub-b/", "XDG_CACHE_HOME", "hub-c/huggingface/").entrySet()) {
+        Map.of("HF_HUB_CACHE", "hub-a", "HF_HOME", "hub-b/", "XDG_CACHE_HOME", "hub-c/huggingface/")
+            .entrySet()) {
       String root = e.getValue().split("/")[0];
       Path hub = temp.resolve(e.getValue() + (e.getKey().equals("HF_HUB_CACHE") ? "" : "hub"));
       Path snapshot = model(hub.resolve("models--o--n/snapshots/r1"));
-      assertEquals(snapshot, locator(Map.of(e.getKey(), temp.resolve(root).toString())).locate("o/n"));
+      assertEquals(
+          snapshot, locator(Map.of(e.getKey(), temp.resolve(root).toString())).locate("o/n"));
     }
-    assertFails(HalErrorCode.MODEL_NOT_FOUND, () -> locator(Map.of()).locate("o/../../etc"), "no model");
+    assertFails(
+        HalErrorCode.MODEL_NOT_FOUND, () -> locator(Map.of()).locate("o/../../etc"), "no model");
   }
 
   @Test
   void demoIsACompleteModel() throws IOException {
     Path dir = locator(Map.of()).locate("demo");
     assertTrue(dir.startsWith(temp.resolve("home/.cache/halcyon")), dir.toString());
-    assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(dir.getParent())));
+    assertEquals(
+        "rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(dir.getParent())));
     DeepSeekConfig config = ConfigReader.read(dir);
     try (Checkpoint weights = Checkpoint.open(dir);
         Tokenizer tokenizer = Tokenizer.open(dir)) {

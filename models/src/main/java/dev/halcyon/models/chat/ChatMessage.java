@@ -9,12 +9,17 @@ import java.util.Optional;
 /**
  * One message of a conversation.
  *
- * @param role {@code system}, {@code user}, {@code assistant} or {@code tool}, or whatever the template knows
- * @param content the text; may only be absent if there are tool calls, and is {@code none} in the template then
- * @param toolCalls calls the assistant made; if there are none the template sees no {@code tool_calls}
- * @param extra further fields the template may read, for example {@code prefix} or {@code reasoning_content}
+ * @param role {@code system}, {@code user}, {@code assistant} or {@code tool}, or whatever the
+ *     template knows
+ * @param content the text; may only be absent if there are tool calls, and is {@code none} in the
+ *     template then
+ * @param toolCalls calls the assistant made; if there are none the template sees no {@code
+ *     tool_calls}
+ * @param extra further fields the template may read, for example {@code prefix} or {@code
+ *     reasoning_content}
  */
-public record ChatMessage(String role, Optional<String> content, List<ToolCall> toolCalls, Map<String, Object> extra) {
+public record ChatMessage(
+    String role, Optional<String> content, List<ToolCall> toolCalls, Map<String, Object> extra) {
   /**
    * A call of a function.
    *
@@ -33,7 +38,9 @@ public record ChatMessage(String role, Optional<String> content, List<ToolCall> 
     toolCalls = List.copyOf(toolCalls);
     extra = Map.copyOf(extra);
     if (content.isEmpty() && toolCalls.isEmpty()) {
-      throw HalException.of(HalErrorCode.INVALID_ARGUMENT, "a '" + role + "' message has neither content nor tool calls")
+      throw HalException.of(
+              HalErrorCode.INVALID_ARGUMENT,
+              "a '" + role + "' message has neither content nor tool calls")
           .remedy("give it a text; an empty one is allowed")
           .build();
     }

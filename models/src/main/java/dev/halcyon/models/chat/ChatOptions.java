@@ -9,10 +9,12 @@ import java.util.Objects;
  *
  * @param turn whether the text ends where the assistant has to go on
  * @param thinking whether a reasoning model should think; templates without the choice ignore it
- * @param tools JSON schemas of callable functions as maps and lists; if empty the template sees no {@code tools}
+ * @param tools JSON schemas of callable functions as maps and lists; if empty the template sees no
+ *     {@code tools}
  * @param variables further template variables; they win over everything else
  */
-public record ChatOptions(Turn turn, Thinking thinking, List<Map<String, Object>> tools, Map<String, Object> variables) {
+public record ChatOptions(
+    Turn turn, Thinking thinking, List<Map<String, Object>> tools, Map<String, Object> variables) {
   /** Where the rendered text ends. */
   public enum Turn {
     /** After the last message ({@code add_generation_prompt=false}). */
@@ -30,7 +32,8 @@ public record ChatOptions(Turn turn, Thinking thinking, List<Map<String, Object>
   }
 
   /** The assistant's turn, everything else as the template likes it. */
-  public static final ChatOptions GENERATE = new ChatOptions(Turn.ASSISTANT, Thinking.DEFAULT, List.of(), Map.of());
+  public static final ChatOptions GENERATE =
+      new ChatOptions(Turn.ASSISTANT, Thinking.DEFAULT, List.of(), Map.of());
 
   public ChatOptions {
     Objects.requireNonNull(turn);

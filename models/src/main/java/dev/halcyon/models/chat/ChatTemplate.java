@@ -16,9 +16,10 @@ import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The chat template of a model: a Jinja text that turns messages into the prompt the model was trained on. Rendered like
- * transformers' {@code apply_chat_template}: {@code trim_blocks}, {@code lstrip_blocks}, {@code tojson},
- * {@code raise_exception}, Python's string methods, and the tokenizer's named tokens as variables.
+ * The chat template of a model: a Jinja text that turns messages into the prompt the model was
+ * trained on. Rendered like transformers' {@code apply_chat_template}: {@code trim_blocks}, {@code
+ * lstrip_blocks}, {@code tojson}, {@code raise_exception}, Python's string methods, and the
+ * tokenizer's named tokens as variables.
  *
  * <p>Message text is data: braces in it are never evaluated. Immutable and thread-safe.
  */
@@ -56,8 +57,8 @@ public final class ChatTemplate {
   }
 
   /**
-   * The template of the model in {@code dir}: {@code chat_template.jinja}, or {@code chat_template} in
-   * {@code tokenizer_config.json} (of several the one named {@code default}).
+   * The template of the model in {@code dir}: {@code chat_template.jinja}, or {@code chat_template}
+   * in {@code tokenizer_config.json} (of several the one named {@code default}).
    *
    * @throws HalException CHAT_TEMPLATE_INVALID if the model has none, or it cannot be read
    */
@@ -65,9 +66,13 @@ public final class ChatTemplate {
     return find(dir)
         .orElseThrow(
             () ->
-                HalException.of(HalErrorCode.CHAT_TEMPLATE_INVALID, "the model has no chat template")
+                HalException.of(
+                        HalErrorCode.CHAT_TEMPLATE_INVALID, "the model has no chat template")
                     .on(dir.toString())
-                    .remedy("prompt it with plain text, or add " + FILE + " from the model's repository")
+                    .remedy(
+                        "prompt it with plain text, or add "
+                            + FILE
+                            + " from the model's repository")
                     .build());
   }
 
@@ -90,7 +95,8 @@ public final class ChatTemplate {
         if (Files.size(file) > MAX_BYTES) {
           throw invalid(file.toString(), "the template is larger than " + MAX_BYTES + " bytes");
         }
-        return Optional.of(of(Files.readString(file, StandardCharsets.UTF_8), file.toString(), tokens));
+        return Optional.of(
+            of(Files.readString(file, StandardCharsets.UTF_8), file.toString(), tokens));
       } catch (IOException e) {
         throw invalid(file.toString(), "the template cannot be read as UTF-8: " + e.getMessage());
       }
@@ -113,7 +119,8 @@ public final class ChatTemplate {
         return Optional.of(item.path("template").stringValue());
       }
     }
-    throw invalid(origin, "chat_template must be a string, or a list with an entry named 'default'");
+    throw invalid(
+        origin, "chat_template must be a string, or a list with an entry named 'default'");
   }
 
   private static HalException invalid(String origin, String what) {
@@ -136,7 +143,8 @@ public final class ChatTemplate {
   /**
    * The prompt of {@code messages}, with its special tokens as text; encode it as it is.
    *
-   * @throws HalException CHAT_TEMPLATE_INVALID if the template cannot be evaluated or rejects the messages
+   * @throws HalException CHAT_TEMPLATE_INVALID if the template cannot be evaluated or rejects the
+   *     messages
    */
   public String render(List<ChatMessage> messages, ChatOptions options) {
     Map<String, Object> variables = new LinkedHashMap<>(tokens.byName());

@@ -9,15 +9,17 @@ import jinjava.javax.el.ELException;
 import jinjava.javax.el.ELResolver;
 
 /**
- * Method calls on strings and mappings as Python has them. jinjava would call {@link String}'s own methods, whose names
- * are the same but whose meaning is not: {@code split} takes a regular expression and counts differently, {@code replace}
- * and {@code strip} differ in arguments, {@code startswith} does not exist. Everything else goes to jinjava's resolver.
+ * Method calls on strings and mappings as Python has them. jinjava would call {@link String}'s own
+ * methods, whose names are the same but whose meaning is not: {@code split} takes a regular
+ * expression and counts differently, {@code replace} and {@code strip} differ in arguments, {@code
+ * startswith} does not exist. Everything else goes to jinjava's resolver.
  */
 final class PythonResolver extends ELResolver {
   private final ELResolver rest = JinjavaInterpreterResolver.DEFAULT_RESOLVER_READ_ONLY;
 
   @Override
-  public Object invoke(ELContext context, Object base, Object method, Class<?>[] types, Object[] args) {
+  public Object invoke(
+      ELContext context, Object base, Object method, Class<?>[] types, Object[] args) {
     Object[] given = args == null ? new Object[0] : args;
     if (base instanceof CharSequence || base instanceof com.hubspot.jinjava.objects.SafeString) {
       context.setPropertyResolved(true);
@@ -35,11 +37,13 @@ final class PythonResolver extends ELResolver {
         }
         case "keys" -> {
           context.setPropertyResolved(true);
-          return new com.hubspot.jinjava.objects.collections.PyList(new java.util.ArrayList<>(map.keySet()));
+          return new com.hubspot.jinjava.objects.collections.PyList(
+              new java.util.ArrayList<>(map.keySet()));
         }
         case "values" -> {
           context.setPropertyResolved(true);
-          return new com.hubspot.jinjava.objects.collections.PyList(new java.util.ArrayList<>(map.values()));
+          return new com.hubspot.jinjava.objects.collections.PyList(
+              new java.util.ArrayList<>(map.values()));
         }
         default -> {
           // items() and update() are jinjava's

@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.Locale;
 import jinjava.javax.el.ELException;
 
-/** Python's {@code str} methods, as far as chat templates use them. Source: docs.python.org, "String Methods". */
+/**
+ * Python's {@code str} methods, as far as chat templates use them. Source: docs.python.org, "String
+ * Methods".
+ */
 final class PythonStrings {
   private PythonStrings() {}
 
@@ -28,12 +31,17 @@ final class PythonStrings {
         String p = required(method, args, 0);
         yield s.endsWith(p) ? s.substring(0, s.length() - p.length()) : s;
       }
-      case "replace" -> replace(s, required(method, args, 0), required(method, args, 1), number(method, args, 2, -1));
+      case "replace" ->
+          replace(
+              s, required(method, args, 0), required(method, args, 1), number(method, args, 2, -1));
       case "upper" -> s.toUpperCase(Locale.ROOT);
       case "lower" -> s.toLowerCase(Locale.ROOT);
       case "title" -> title(s);
       case "capitalize" ->
-          s.isEmpty() ? s : s.substring(0, 1).toUpperCase(Locale.ROOT) + s.substring(1).toLowerCase(Locale.ROOT);
+          s.isEmpty()
+              ? s
+              : s.substring(0, 1).toUpperCase(Locale.ROOT)
+                  + s.substring(1).toLowerCase(Locale.ROOT);
       case "find" -> (long) s.indexOf(required(method, args, 0));
       case "rfind" -> (long) s.lastIndexOf(required(method, args, 0));
       case "index" -> {
@@ -219,7 +227,10 @@ final class PythonStrings {
     return s;
   }
 
-  /** The argument as a string; null stands for Python's None or an absent argument and stays inside this class. */
+  /**
+   * The argument as a string; null stands for Python's None or an absent argument and stays inside
+   * this class.
+   */
   private static String text(String method, Object[] args, int at) {
     if (args.length <= at || args[at] == null) {
       return null;

@@ -12,11 +12,13 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /**
- * Evaluates one Jinja text with jinjava as jinja2 would with transformers' settings. jinjava collects errors on the side
- * and ignores unknown filters and tests; here each of them is CHAT_TEMPLATE_INVALID. Thread-safe.
+ * Evaluates one Jinja text with jinjava as jinja2 would with transformers' settings. jinjava
+ * collects errors on the side and ignores unknown filters and tests; here each of them is
+ * CHAT_TEMPLATE_INVALID. Thread-safe.
  *
- * @implNote Known differences that remain: printing {@code true} or {@code none} directly, adding an undefined value to a
- *     string, and telling an absent key from a null one by {@code is defined}.
+ * @implNote Known differences that remain: printing {@code true} or {@code none} directly, adding
+ *     an undefined value to a string, and telling an absent key from a null one by {@code is
+ *     defined}.
  */
 final class TemplateEngine {
   private static final int MAX_OUTPUT_CHARS = 64 << 20;
@@ -27,16 +29,19 @@ final class TemplateEngine {
 
   TemplateEngine(String template, String origin) {
     // jinja2 drops one trailing newline of the template (keep_trailing_newline=False)
-    String trimmed = template.endsWith("\n") ? template.substring(0, template.length() - 1) : template;
+    String trimmed =
+        template.endsWith("\n") ? template.substring(0, template.length() - 1) : template;
     TemplateSource rewritten = TemplateSource.rewrite(trimmed);
     this.source = rewritten.text();
     this.origin = origin;
     this.jinjava = new Jinjava(config());
     jinjava.registerFilter(new TemplateFunctions.ToJson());
     jinjava.registerFunction(
-        new ELFunctionDefinition("", "raise_exception", TemplateFunctions.class, "raiseException", Object.class));
+        new ELFunctionDefinition(
+            "", "raise_exception", TemplateFunctions.class, "raiseException", Object.class));
     jinjava.registerFunction(
-        new ELFunctionDefinition("", "strftime_now", TemplateFunctions.class, "strftimeNow", String.class));
+        new ELFunctionDefinition(
+            "", "strftime_now", TemplateFunctions.class, "strftimeNow", String.class));
     if (!rewritten.problems().isEmpty()) {
       throw invalid("the template contains " + String.join(", ", rewritten.problems()));
     }
@@ -86,7 +91,10 @@ final class TemplateEngine {
     if (result.hasErrors()) {
       throw invalid(
           "the template failed: "
-              + result.getErrors().stream().limit(3).map(TemplateEngine::describe).collect(Collectors.joining("; ")));
+              + result.getErrors().stream()
+                  .limit(3)
+                  .map(TemplateEngine::describe)
+                  .collect(Collectors.joining("; ")));
     }
     return result.getOutput();
   }
@@ -98,13 +106,18 @@ final class TemplateEngine {
     }
     String message = e.getMessage() == null ? e.getReason().toString() : e.getMessage();
     String root = cause == null || cause.getMessage() == null ? "" : cause.getMessage();
-    return message + (root.isEmpty() || message.contains(root) ? "" : " (" + root + ")") + " at line " + e.getLineno();
+    return message
+        + (root.isEmpty() || message.contains(root) ? "" : " (" + root + ")")
+        + " at line "
+        + e.getLineno();
   }
 
   private HalException invalid(String what) {
     return HalException.of(HalErrorCode.CHAT_TEMPLATE_INVALID, what)
         .on(origin)
-        .remedy("check that roles and their order suit this model; otherwise restore the template, or use plain text")
+        .remedy(
+            "check that roles and their order suit this model; otherwise restore the template, or"
+                + " use plain text")
         .build();
   }
 }

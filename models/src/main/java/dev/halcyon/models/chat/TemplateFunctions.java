@@ -12,12 +12,18 @@ import jinjava.javax.el.ELException;
 public final class TemplateFunctions {
   private TemplateFunctions() {}
 
-  /** {@code raise_exception(message)}: the template rejects the messages. Public because jinjava calls it reflectively. */
+  /**
+   * {@code raise_exception(message)}: the template rejects the messages. Public because jinjava
+   * calls it reflectively.
+   */
   public static Object raiseException(Object message) {
     throw new ELException("the template says: " + message);
   }
 
-  /** {@code strftime_now(format)} for the directives chat templates use. Public because jinjava calls it reflectively. */
+  /**
+   * {@code strftime_now(format)} for the directives chat templates use. Public because jinjava
+   * calls it reflectively.
+   */
   public static String strftimeNow(String format) {
     ZonedDateTime now = ZonedDateTime.now();
     StringBuilder out = new StringBuilder();
@@ -40,14 +46,19 @@ public final class TemplateFunctions {
             case 'M' -> "mm";
             case 'S' -> "ss";
             case '%' -> "'%'";
-            default -> throw new ELException("strftime directive %" + format.charAt(i) + " is not supported");
+            default ->
+                throw new ELException(
+                    "strftime directive %" + format.charAt(i) + " is not supported");
           };
       out.append(DateTimeFormatter.ofPattern(pattern, Locale.ENGLISH).format(now));
     }
     return out.toString();
   }
 
-  /** {@code tojson} as Python's {@code json.dumps(ensure_ascii=False)} writes it, with {@code indent}. */
+  /**
+   * {@code tojson} as Python's {@code json.dumps(ensure_ascii=False)} writes it, with {@code
+   * indent}.
+   */
   static final class ToJson implements AdvancedFilter {
     @Override
     public String getName() {

@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Rewrites what jinjava reads differently from jinja2, token by token inside <code>{{ }}</code> and <code>{% %}</code>;
- * text and string literals stay as they are:
+ * Rewrites what jinjava reads differently from jinja2, token by token inside <code>{{ }}</code> and
+ * <code>{% %}</code>; text and string literals stay as they are:
  *
  * <ul>
  *   <li>{@code x[::-1]} becomes {@code x|reverse|list}, which jinjava can parse;
@@ -174,7 +174,10 @@ final class TemplateSource {
     tokens.set(last, tokens.get(last) + ")");
   }
 
-  /** The word after the operand that starts at {@code w}: a name, literal or group with its trailers; -1 if none. */
+  /**
+   * The word after the operand that starts at {@code w}: a name, literal or group with its
+   * trailers; -1 if none.
+   */
   private static int operandEnd(List<String> tokens, List<Integer> words, int w) {
     if (w >= words.size()) {
       return -1;
@@ -219,7 +222,8 @@ final class TemplateSource {
     return -1;
   }
 
-  private static boolean matches(List<String> tokens, List<Integer> words, int w, String... expected) {
+  private static boolean matches(
+      List<String> tokens, List<Integer> words, int w, String... expected) {
     if (w + expected.length > words.size()) {
       return false;
     }
@@ -235,7 +239,10 @@ final class TemplateSource {
     return !token.isEmpty() && Character.isJavaIdentifierStart(token.charAt(0));
   }
 
-  /** Names and numbers, string literals, runs of white space, and single characters; joined they are {@code code}. */
+  /**
+   * Names and numbers, string literals, runs of white space, and single characters; joined they are
+   * {@code code}.
+   */
   private static List<String> tokens(String code) {
     List<String> tokens = new ArrayList<>();
     int i = 0;

@@ -19,9 +19,11 @@ import tools.jackson.databind.JsonNode;
 
 /**
  * The weights of a model in Hugging Face layout: {@code model.safetensors}, or shards named by
- * {@code model.safetensors.index.json}. All headers are validated on open; weights stay in the mapped files.
+ * {@code model.safetensors.index.json}. All headers are validated on open; weights stay in the
+ * mapped files.
  *
- * <p>Any thread may read. {@link #close()} unmaps every file; tensors handed out must not be read afterwards.
+ * <p>Any thread may read. {@link #close()} unmaps every file; tensors handed out must not be read
+ * afterwards.
  */
 public final class Checkpoint implements AutoCloseable {
   static final String SINGLE = "model.safetensors";
@@ -32,7 +34,8 @@ public final class Checkpoint implements AutoCloseable {
   private final Map<Path, SafetensorsFile> files;
   private final Map<String, SafetensorsFile> owners;
 
-  private Checkpoint(Path directory, Map<Path, SafetensorsFile> files, Map<String, SafetensorsFile> owners) {
+  private Checkpoint(
+      Path directory, Map<Path, SafetensorsFile> files, Map<String, SafetensorsFile> owners) {
     this.directory = directory;
     this.files = files;
     this.owners = owners;
@@ -41,8 +44,8 @@ public final class Checkpoint implements AutoCloseable {
   /**
    * Opens the checkpoint in {@code dir}, or the single safetensors file {@code dir}.
    *
-   * @throws HalException MODEL_NOT_FOUND if the path does not exist; CHECKPOINT_CORRUPT if weights, index or a shard are
-   *     missing or invalid
+   * @throws HalException MODEL_NOT_FOUND if the path does not exist; CHECKPOINT_CORRUPT if weights,
+   *     index or a shard are missing or invalid
    */
   public static Checkpoint open(Path dir) {
     if (!Files.exists(dir)) {
@@ -59,7 +62,8 @@ public final class Checkpoint implements AutoCloseable {
     if (Files.exists(dir.resolve(INDEX))) {
       return sharded(dir, dir.resolve(INDEX));
     }
-    throw HalException.of(HalErrorCode.CHECKPOINT_CORRUPT, "neither " + SINGLE + " nor " + INDEX + " found")
+    throw HalException.of(
+            HalErrorCode.CHECKPOINT_CORRUPT, "neither " + SINGLE + " nor " + INDEX + " found")
         .on(dir.toString())
         .remedy(remedyForMissingWeights(dir))
         .build();
@@ -69,12 +73,20 @@ public final class Checkpoint implements AutoCloseable {
     try (Stream<Path> list = Files.list(dir)) {
       List<String> others =
           list.map(p -> p.getFileName().toString())
-              .filter(n -> n.endsWith(".bin") || n.endsWith(".gguf") || n.endsWith(".pt") || n.endsWith(".safetensors"))
+              .filter(
+                  n ->
+                      n.endsWith(".bin")
+                          || n.endsWith(".gguf")
+                          || n.endsWith(".pt")
+                          || n.endsWith(".safetensors"))
               .sorted()
               .limit(4)
               .toList();
       if (!others.isEmpty()) {
-        return "convert or rename the weights found (" + String.join(", ", others) + ") to " + SINGLE;
+        return "convert or rename the weights found ("
+            + String.join(", ", others)
+            + ") to "
+            + SINGLE;
       }
     } catch (IOException e) {
       return "check that the directory is readable";
@@ -95,7 +107,8 @@ public final class Checkpoint implements AutoCloseable {
             index, MAX_INDEX_BYTES, HalErrorCode.CHECKPOINT_CORRUPT, "fetch " + INDEX + " again");
     JsonNode map = root.path("weight_map");
     if (!map.isObject() || map.isEmpty()) {
-      throw corruptIndex(index, "'weight_map' must be a non-empty object", "fetch " + INDEX + " again");
+      throw corruptIndex(
+          index, "'weight_map' must be a non-empty object", "fetch " + INDEX + " again");
     }
     Map<Path, SafetensorsFile> files = new LinkedHashMap<>();
     Map<String, SafetensorsFile> owners = new LinkedHashMap<>();
@@ -105,7 +118,8 @@ public final class Checkpoint implements AutoCloseable {
       for (Map.Entry<String, JsonNode> e : map.properties()) {
         String tensor = e.getKey();
         if (!e.getValue().isString()) {
-          throw corruptIndex(index, "the shard of tensor '" + tensor + "' must be a file name", "fetch it again");
+          throw corruptIndex(
+              index, "the shard of tensor '" + tensor + "' must be a file name", "fetch it again");
         }
         Path shard = shardPath(dir, index, tensor, e.getValue().stringValue());
         SafetensorsFile file = files.get(shard);
@@ -141,21 +155,34 @@ public final class Checkpoint implements AutoCloseable {
     try {
       resolved = dir.toAbsolutePath().resolve(shard).normalize();
     } catch (InvalidPathException e) {
-      throw corruptIndex(index, "tensor '" + tensor + "' names an invalid shard file", "fetch " + INDEX + " again");
+      throw corruptIndex(
+          index,
+          "tensor '" + tensor + "' names an invalid shard file",
+          "fetch " + INDEX + " again");
     }
     Path root = dir.toAbsolutePath().normalize();
     boolean inside = resolved.startsWith(root) && !resolved.equals(root);
-    if (!inside || shard.contains("..") || shard.contains("\\") || !shard.endsWith(".safetensors")) {
+    if (!inside
+        || shard.contains("..")
+        || shard.contains("\\")
+        || !shard.endsWith(".safetensors")) {
       throw corruptIndex(
           index,
-          "tensor '" + tensor + "' names shard '" + shard + "', which is not a .safetensors file of this directory",
+          "tensor '"
+              + tensor
+              + "' names shard '"
+              + shard
+              + "', which is not a .safetensors file of this directory",
           "do not use this checkpoint: its index points outside its directory");
     }
     return resolved;
   }
 
   private static HalException corruptIndex(Path index, String what, String remedy) {
-    return HalException.of(HalErrorCode.CHECKPOINT_CORRUPT, what).on(index.toString()).remedy(remedy).build();
+    return HalException.of(HalErrorCode.CHECKPOINT_CORRUPT, what)
+        .on(index.toString())
+        .remedy(remedy)
+        .build();
   }
 
   /** The directory the checkpoint lies in. */
@@ -205,7 +232,9 @@ public final class Checkpoint implements AutoCloseable {
                         HalErrorCode.TENSOR_MISSING,
                         "the checkpoint has " + owners.size() + " tensors but no '" + name + "'")
                     .on(directory.toString())
-                    .remedy("check that config.json belongs to these weights and that all shards are present")
+                    .remedy(
+                        "check that config.json belongs to these weights and that all shards are"
+                            + " present")
                     .build());
   }
 
@@ -219,7 +248,11 @@ public final class Checkpoint implements AutoCloseable {
     if (!tensor.hasShape(expectedShape)) {
       throw HalException.of(
               HalErrorCode.SHAPE_MISMATCH,
-              "tensor '" + name + "' has shape " + Arrays.toString(tensor.shape()) + ", config.json asks for "
+              "tensor '"
+                  + name
+                  + "' has shape "
+                  + Arrays.toString(tensor.shape())
+                  + ", config.json asks for "
                   + Arrays.toString(expectedShape))
           .on(tensor.file().toString())
           .remedy("check that config.json belongs to these weights")

@@ -9,9 +9,10 @@ import java.util.Objects;
 /**
  * One tensor of a checkpoint, in place: {@code data} is a read-only view of the mapped file.
  *
- * <p>Elements are dense, row-major and little-endian. The file gives no alignment promise: {@code data.address()} may be
- * any byte, so read with the {@code _UNALIGNED} layouts or copy. The view is valid until the owning {@link Checkpoint} or
- * {@link SafetensorsFile} is closed; any thread may read it.
+ * <p>Elements are dense, row-major and little-endian. The file gives no alignment promise: {@code
+ * data.address()} may be any byte, so read with the {@code _UNALIGNED} layouts or copy. The view is
+ * valid until the owning {@link Checkpoint} or {@link SafetensorsFile} is closed; any thread may
+ * read it.
  *
  * @param name the name in the file, for example {@code model.layers.0.mlp.gate_proj.weight}
  * @param dtype how elements are stored; E8M0 scales are reported as {@link DType#U8}
@@ -19,7 +20,8 @@ import java.util.Objects;
  * @param data exactly {@code dtype.byteSize(elementCount())} bytes
  * @param file the file the tensor lies in
  */
-public record CheckpointTensor(String name, DType dtype, long[] shape, MemorySegment data, Path file) {
+public record CheckpointTensor(
+    String name, DType dtype, long[] shape, MemorySegment data, Path file) {
   public CheckpointTensor {
     Objects.requireNonNull(name);
     Objects.requireNonNull(dtype);

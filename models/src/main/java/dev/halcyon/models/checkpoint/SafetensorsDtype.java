@@ -7,7 +7,10 @@ import java.util.Optional;
 final class SafetensorsDtype {
   private SafetensorsDtype() {}
 
-  /** The HAL's dtype for a name of the format; empty if the HAL has none. {@code F8_E8M0} scales are plain bytes. */
+  /**
+   * The HAL's dtype for a name of the format; empty if the HAL has none. {@code F8_E8M0} scales are
+   * plain bytes.
+   */
   static Optional<DType> toHal(String name) {
     return switch (name) {
       case "F32" -> Optional.of(DType.F32);

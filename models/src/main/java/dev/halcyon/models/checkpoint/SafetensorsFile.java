@@ -19,11 +19,11 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * One safetensors file, mapped read-only. The header is validated in full when the file is opened; tensor bytes are only
- * paged in when they are read.
+ * One safetensors file, mapped read-only. The header is validated in full when the file is opened;
+ * tensor bytes are only paged in when they are read.
  *
- * <p>Any thread may read. {@link #close()} unmaps: afterwards tensors handed out throw {@link IllegalStateException} when
- * read. Nobody may shorten the file while it is open.
+ * <p>Any thread may read. {@link #close()} unmaps: afterwards tensors handed out throw {@link
+ * IllegalStateException} when read. Nobody may shorten the file while it is open.
  */
 public final class SafetensorsFile implements AutoCloseable {
   private static final ValueLayout.OfLong LENGTH =
@@ -44,7 +44,8 @@ public final class SafetensorsFile implements AutoCloseable {
   /**
    * Maps {@code file} and validates its header.
    *
-   * @throws HalException CHECKPOINT_CORRUPT if the file is missing, truncated or breaks a rule of the format
+   * @throws HalException CHECKPOINT_CORRUPT if the file is missing, truncated or breaks a rule of
+   *     the format
    */
   public static SafetensorsFile open(Path file) {
     Arena arena = Arena.ofShared();
@@ -75,21 +76,27 @@ public final class SafetensorsFile implements AutoCloseable {
 
   private static SafetensorsFile map(Path file, Arena arena) throws IOException {
     if (Files.isDirectory(file)) {
-      throw SafetensorsHeader.corrupt(file, "expected a safetensors file, found a directory", "name a file");
+      throw SafetensorsHeader.corrupt(
+          file, "expected a safetensors file, found a directory", "name a file");
     }
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long size = channel.size();
       if (size < 8) {
         throw SafetensorsHeader.corrupt(
-            file, "the file has " + size + " bytes, a safetensors file has at least 8", "fetch it again");
+            file,
+            "the file has " + size + " bytes, a safetensors file has at least 8",
+            "fetch it again");
       }
       MemorySegment all = channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena);
       long headerBytes = all.get(LENGTH, 0);
       if (headerBytes < 0 || headerBytes > SafetensorsHeader.MAX_HEADER_BYTES) {
         throw SafetensorsHeader.corrupt(
             file,
-            "header length " + Long.toUnsignedString(headerBytes) + " exceeds the limit of "
-                + SafetensorsHeader.MAX_HEADER_BYTES + " bytes");
+            "header length "
+                + Long.toUnsignedString(headerBytes)
+                + " exceeds the limit of "
+                + SafetensorsHeader.MAX_HEADER_BYTES
+                + " bytes");
       }
       if (headerBytes > size - 8) {
         throw SafetensorsHeader.corrupt(
@@ -127,7 +134,8 @@ public final class SafetensorsFile implements AutoCloseable {
   /**
    * The tensor called {@code name}.
    *
-   * @throws HalException DTYPE_MISMATCH if the tensor exists but its dtype has no counterpart in the HAL
+   * @throws HalException DTYPE_MISMATCH if the tensor exists but its dtype has no counterpart in
+   *     the HAL
    */
   public Optional<CheckpointTensor> find(String name) {
     SafetensorsHeader.Entry e = header.entries().get(name);
@@ -135,7 +143,8 @@ public final class SafetensorsFile implements AutoCloseable {
       return Optional.empty();
     }
     if (!arena.scope().isAlive()) {
-      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "tensor '" + name + "' asked of a closed file")
+      throw HalException.of(
+              HalErrorCode.USE_AFTER_CLOSE, "tensor '" + name + "' asked of a closed file")
           .on(file.toString())
           .remedy("keep the checkpoint open while its weights are read")
           .build();
@@ -146,12 +155,17 @@ public final class SafetensorsFile implements AutoCloseable {
                 () ->
                     HalException.of(
                             HalErrorCode.DTYPE_MISMATCH,
-                            "tensor '" + name + "' has dtype " + e.dtype() + ", which is not supported")
+                            "tensor '"
+                                + name
+                                + "' has dtype "
+                                + e.dtype()
+                                + ", which is not supported")
                         .on(file.toString())
                         .remedy("convert it to F32, F16, BF16, F8_E4M3, I64, I32, I8 or U8")
                         .build());
     return Optional.of(
-        new CheckpointTensor(name, dtype, e.shape(), data.asSlice(e.begin(), e.end() - e.begin()), file));
+        new CheckpointTensor(
+            name, dtype, e.shape(), data.asSlice(e.begin(), e.end() - e.begin()), file));
   }
 
   /**

@@ -14,15 +14,18 @@ import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 
 /**
- * The parsed and validated header of a safetensors file. Format: github.com/huggingface/safetensors, section "Format".
+ * The parsed and validated header of a safetensors file. Format:
+ * github.com/huggingface/safetensors, section "Format".
  *
- * <p>The same rules as the reference implementation: one object, unique names, {@code __metadata__} maps strings to
- * strings, tensors ordered by offset cover the data section from its first to its last byte without gap or overlap.
+ * <p>The same rules as the reference implementation: one object, unique names, {@code __metadata__}
+ * maps strings to strings, tensors ordered by offset cover the data section from its first to its
+ * last byte without gap or overlap.
  */
 record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadata) {
   static final long MAX_HEADER_BYTES = 100_000_000;
   private static final int MAX_RANK = 32;
-  private static final String REMEDY = "the file is damaged or not safetensors: fetch or convert it again";
+  private static final String REMEDY =
+      "the file is damaged or not safetensors: fetch or convert it again";
 
   /** One tensor; {@code begin} and {@code end} count from the start of the data section. */
   record Entry(String name, String dtype, long[] shape, long begin, long end) {}
@@ -39,7 +42,8 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
     }
     Map<String, Entry> entries = new LinkedHashMap<>();
     Map<String, String> metadata = new LinkedHashMap<>();
-    try (JsonParser p = JsonReader.FACTORY.createParser(tools.jackson.core.ObjectReadContext.empty(), json)) {
+    try (JsonParser p =
+        JsonReader.FACTORY.createParser(tools.jackson.core.ObjectReadContext.empty(), json)) {
       p.nextToken();
       while (p.nextToken() == JsonToken.PROPERTY_NAME) {
         String name = p.currentName();
@@ -53,7 +57,8 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
         throw corrupt(file, "text follows the header's object");
       }
     } catch (JacksonException e) {
-      throw HalException.of(HalErrorCode.CHECKPOINT_CORRUPT, "invalid header: " + JsonReader.describe(e))
+      throw HalException.of(
+              HalErrorCode.CHECKPOINT_CORRUPT, "invalid header: " + JsonReader.describe(e))
           .on(file.toString())
           .remedy(REMEDY)
           .cause(e)
@@ -64,16 +69,23 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
   }
 
   private static void readMetadata(Path file, JsonParser p, Map<String, String> metadata) {
-    expect(file, p.nextToken() == JsonToken.START_OBJECT, "__metadata__ must be an object of strings");
+    expect(
+        file, p.nextToken() == JsonToken.START_OBJECT, "__metadata__ must be an object of strings");
     while (p.nextToken() == JsonToken.PROPERTY_NAME) {
       String key = p.currentName();
-      expect(file, p.nextToken() == JsonToken.VALUE_STRING, "__metadata__ must be an object of strings");
+      expect(
+          file,
+          p.nextToken() == JsonToken.VALUE_STRING,
+          "__metadata__ must be an object of strings");
       metadata.put(key, p.getString());
     }
   }
 
   private static Entry readEntry(Path file, JsonParser p, String name) {
-    expect(file, p.nextToken() == JsonToken.START_OBJECT, "tensor '" + brief(name) + "' must be described by an object");
+    expect(
+        file,
+        p.nextToken() == JsonToken.START_OBJECT,
+        "tensor '" + brief(name) + "' must be described by an object");
     String dtype = null;
     long[] shape = null;
     long[] offsets = null;
@@ -82,12 +94,17 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
       JsonToken value = p.nextToken();
       switch (key) {
         case "dtype" -> {
-          expect(file, value == JsonToken.VALUE_STRING, "dtype of tensor '" + brief(name) + "' must be a string");
+          expect(
+              file,
+              value == JsonToken.VALUE_STRING,
+              "dtype of tensor '" + brief(name) + "' must be a string");
           dtype = p.getString();
         }
         case "shape" -> shape = readLongs(file, p, "shape of tensor '" + brief(name) + "'");
-        case "data_offsets" -> offsets = readLongs(file, p, "data_offsets of tensor '" + brief(name) + "'");
-        default -> throw corrupt(file, "unknown key '" + brief(key) + "' of tensor '" + brief(name) + "'");
+        case "data_offsets" ->
+            offsets = readLongs(file, p, "data_offsets of tensor '" + brief(name) + "'");
+        default ->
+            throw corrupt(file, "unknown key '" + brief(key) + "' of tensor '" + brief(name) + "'");
       }
     }
     if (dtype == null || shape == null || offsets == null) {
@@ -101,7 +118,10 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
   }
 
   private static long[] readLongs(Path file, JsonParser p, String what) {
-    expect(file, p.currentToken() == JsonToken.START_ARRAY, what + " must be an array of non-negative integers");
+    expect(
+        file,
+        p.currentToken() == JsonToken.START_ARRAY,
+        what + " must be an array of non-negative integers");
     long[] values = new long[MAX_RANK];
     int n = 0;
     while (p.nextToken() != JsonToken.END_ARRAY) {
@@ -124,27 +144,49 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
       if (e.end() > dataBytes) {
         throw corrupt(
             file,
-            name + " ends at byte " + e.end() + " of the data section, which has only " + dataBytes + " bytes",
+            name
+                + " ends at byte "
+                + e.end()
+                + " of the data section, which has only "
+                + dataBytes
+                + " bytes",
             "the file is truncated: fetch it again");
       }
       if (e.begin() != at) {
         throw corrupt(
-            file, name + " starts at byte " + e.begin() + " of the data section, expected " + at + " (gap or overlap)");
+            file,
+            name
+                + " starts at byte "
+                + e.begin()
+                + " of the data section, expected "
+                + at
+                + " (gap or overlap)");
       }
       at = e.end();
       int bits = SafetensorsDtype.bits(e.dtype());
       long expected;
       try {
         long elements = elementCount(e.shape());
-        expected = bits == 0 ? e.end() - e.begin() : Math.ceilDiv(Math.multiplyExact(elements, (long) bits), 8L);
+        expected =
+            bits == 0
+                ? e.end() - e.begin()
+                : Math.ceilDiv(Math.multiplyExact(elements, (long) bits), 8L);
       } catch (ArithmeticException overflow) {
-        throw corrupt(file, "shape of " + name + " overflows: " + java.util.Arrays.toString(e.shape()));
+        throw corrupt(
+            file, "shape of " + name + " overflows: " + java.util.Arrays.toString(e.shape()));
       }
       if (expected != e.end() - e.begin()) {
         throw corrupt(
             file,
-            name + " of shape " + java.util.Arrays.toString(e.shape()) + " and dtype " + brief(e.dtype()) + " needs "
-                + expected + " bytes but has " + (e.end() - e.begin()));
+            name
+                + " of shape "
+                + java.util.Arrays.toString(e.shape())
+                + " and dtype "
+                + brief(e.dtype())
+                + " needs "
+                + expected
+                + " bytes but has "
+                + (e.end() - e.begin()));
       }
     }
     if (at != dataBytes) {
@@ -176,7 +218,10 @@ record SafetensorsHeader(Map<String, Entry> entries, Map<String, String> metadat
   }
 
   static HalException corrupt(Path file, String what, String remedy) {
-    return HalException.of(HalErrorCode.CHECKPOINT_CORRUPT, what).on(file.toString()).remedy(remedy).build();
+    return HalException.of(HalErrorCode.CHECKPOINT_CORRUPT, what)
+        .on(file.toString())
+        .remedy(remedy)
+        .build();
   }
 
   private static String brief(String s) {

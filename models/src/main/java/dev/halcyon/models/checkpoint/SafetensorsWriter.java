@@ -19,8 +19,8 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Writes one safetensors file. Tensors keep the order in which they were added; the header is padded with spaces so that
- * the data section starts at a multiple of eight bytes. Not thread-safe.
+ * Writes one safetensors file. Tensors keep the order in which they were added; the header is
+ * padded with spaces so that the data section starts at a multiple of eight bytes. Not thread-safe.
  */
 public final class SafetensorsWriter {
   private static final int CHUNK = 1 << 24;
@@ -49,7 +49,12 @@ public final class SafetensorsWriter {
     if (dtype.byteSize(elements) != data.byteSize()) {
       throw HalException.of(
               HalErrorCode.SHAPE_MISMATCH,
-              "tensor '" + name + "' needs " + dtype.byteSize(elements) + " bytes, got " + data.byteSize())
+              "tensor '"
+                  + name
+                  + "' needs "
+                  + dtype.byteSize(elements)
+                  + " bytes, got "
+                  + data.byteSize())
           .build();
     }
     items.add(new Item(name, SafetensorsDtype.fromHal(dtype), shape.clone(), data));
@@ -75,13 +80,17 @@ public final class SafetensorsWriter {
     }
     byte[] json = JsonMapper.shared().writeValueAsBytes(root);
     int padded = Math.ceilDiv(json.length, 8) * 8;
-    ByteBuffer head = ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN).putLong(padded).put(json);
+    ByteBuffer head =
+        ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN).putLong(padded).put(json);
     while (head.hasRemaining()) {
       head.put((byte) ' ');
     }
     try (FileChannel out =
         FileChannel.open(
-            file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.WRITE,
+            StandardOpenOption.TRUNCATE_EXISTING)) {
       drain(out, head.flip());
       for (Item item : items) {
         for (long from = 0; from < item.data().byteSize(); from += CHUNK) {

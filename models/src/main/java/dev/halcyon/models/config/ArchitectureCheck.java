@@ -33,9 +33,13 @@ final class ArchitectureCheck {
             .orElseThrow(
                 () ->
                     c.unsupported(
-                        (type.isEmpty() ? "architecture " + architectures : "model_type '" + type + "'")
+                        (type.isEmpty()
+                                ? "architecture " + architectures
+                                : "model_type '" + type + "'")
                             + " is not supported"
-                            + (KNOWN_UNSUPPORTED.containsKey(type) ? ": " + KNOWN_UNSUPPORTED.get(type) : ""),
+                            + (KNOWN_UNSUPPORTED.containsKey(type)
+                                ? ": " + KNOWN_UNSUPPORTED.get(type)
+                                : ""),
                         "use a model whose model_type is one of " + supportedTypes()));
     boolean matches =
         architectures.isEmpty()
@@ -43,9 +47,16 @@ final class ArchitectureCheck {
             || (family == ModelFamily.KIMI_K2 && architectures.contains("KimiK2ForCausalLM"));
     if (!matches) {
       throw c.unsupported(
-          "architectures " + architectures + " do not contain " + family.architecture() + ", which model_type '" + type
+          "architectures "
+              + architectures
+              + " do not contain "
+              + family.architecture()
+              + ", which model_type '"
+              + type
               + "' stands for",
-          "use a model whose model_type is one of " + supportedTypes() + ", with a causal language model head");
+          "use a model whose model_type is one of "
+              + supportedTypes()
+              + ", with a causal language model head");
     }
     return family;
   }
@@ -75,21 +86,26 @@ final class ArchitectureCheck {
   static void refuseUnsupported(ConfigFields c) {
     String remedy = "use a model without this feature";
     if (c.bool("attention_bias", false)) {
-      throw c.unsupported("attention_bias is true: projections with bias are not implemented", remedy);
+      throw c.unsupported(
+          "attention_bias is true: projections with bias are not implemented", remedy);
     }
     if (c.bool("mlp_bias", false)) {
       throw c.unsupported("mlp_bias is true: MLPs with bias are not implemented", remedy);
     }
     if (c.bool("mla_use_nope", false)) {
-      throw c.unsupported("mla_use_nope is true: latent attention without rotary position is not implemented", remedy);
+      throw c.unsupported(
+          "mla_use_nope is true: latent attention without rotary position is not implemented",
+          remedy);
     }
     for (String field : List.of("index_topk", "index_n_heads", "index_head_dim")) {
       if (c.has(field) && !c.isExplicitNull(field)) {
-        throw c.unsupported(field + " is set: sparse attention (lightning indexer) is not implemented", remedy);
+        throw c.unsupported(
+            field + " is set: sparse attention (lightning indexer) is not implemented", remedy);
       }
     }
     if (c.has("linear_attn_config") && !c.isExplicitNull("linear_attn_config")) {
-      throw c.unsupported("linear_attn_config is set: linear attention layers are not implemented", remedy);
+      throw c.unsupported(
+          "linear_attn_config is set: linear attention layers are not implemented", remedy);
     }
     String activation = c.text("hidden_act").orElse("silu");
     if (!activation.equals("silu") && !activation.equals("swish")) {

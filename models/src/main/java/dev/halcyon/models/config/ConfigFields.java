@@ -13,8 +13,8 @@ import java.util.stream.Collectors;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Typed access to one JSON object. A field that is absent or null is empty; a field of the wrong type or range is
- * CONFIG_INVALID naming source, field, value and expectation.
+ * Typed access to one JSON object. A field that is absent or null is empty; a field of the wrong
+ * type or range is CONFIG_INVALID naming source, field, value and expectation.
  */
 record ConfigFields(JsonNode node, String source, String prefix) {
   ConfigFields(JsonNode node, String source) {
@@ -37,7 +37,8 @@ record ConfigFields(JsonNode node, String source, String prefix) {
 
   int requiredInt(String field, int min, int max) {
     if (value(field).isEmpty()) {
-      throw invalid(field, has(field) ? "null" : "nothing", "an integer from " + min + " to " + max);
+      throw invalid(
+          field, has(field) ? "null" : "nothing", "an integer from " + min + " to " + max);
     }
     return optionalInt(field, min, max).orElseThrow();
   }
@@ -51,7 +52,10 @@ record ConfigFields(JsonNode node, String source, String prefix) {
   }
 
   private int intOf(String field, JsonNode v, int min, int max) {
-    if (!v.isIntegralNumber() || !v.canConvertToLong() || v.longValue() < min || v.longValue() > max) {
+    if (!v.isIntegralNumber()
+        || !v.canConvertToLong()
+        || v.longValue() < min
+        || v.longValue() > max) {
       throw invalid(field, brief(v), "an integer from " + min + " to " + max);
     }
     return (int) v.longValue();
@@ -139,14 +143,18 @@ record ConfigFields(JsonNode node, String source, String prefix) {
 
   HalException invalid(String field, String value, String expected) {
     return HalException.of(
-            HalErrorCode.CONFIG_INVALID, "field '" + prefix + field + "' is " + value + ", expected " + expected)
+            HalErrorCode.CONFIG_INVALID,
+            "field '" + prefix + field + "' is " + value + ", expected " + expected)
         .on(source)
         .remedy("correct the field, or restore the file from the model's repository")
         .build();
   }
 
   HalException unsupported(String what, String remedy) {
-    return HalException.of(HalErrorCode.UNSUPPORTED_ARCHITECTURE, what).on(source).remedy(remedy).build();
+    return HalException.of(HalErrorCode.UNSUPPORTED_ARCHITECTURE, what)
+        .on(source)
+        .remedy(remedy)
+        .build();
   }
 
   private static String brief(JsonNode v) {

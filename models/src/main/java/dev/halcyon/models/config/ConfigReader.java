@@ -17,9 +17,10 @@ import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /**
- * Reads {@code config.json} (and {@code generation_config.json}) of the DeepSeek family as transformers 5.18 understands
- * them: dimensions are mandatory, everything else has the default of its {@code model_type}. Both styles of rotary
- * settings are read: {@code rope_theta} with {@code rope_scaling} and {@code rope_parameters}.
+ * Reads {@code config.json} (and {@code generation_config.json}) of the DeepSeek family as
+ * transformers 5.18 understands them: dimensions are mandatory, everything else has the default of
+ * its {@code model_type}. Both styles of rotary settings are read: {@code rope_theta} with {@code
+ * rope_scaling} and {@code rope_parameters}.
  */
 public final class ConfigReader {
   /** The file every model directory holds. */
@@ -36,8 +37,8 @@ public final class ConfigReader {
   /**
    * Reads the configuration in {@code dir}.
    *
-   * @throws HalException MODEL_NOT_FOUND if there is no {@code config.json}; UNSUPPORTED_ARCHITECTURE; CONFIG_INVALID
-   *     naming file, field, value and expectation
+   * @throws HalException MODEL_NOT_FOUND if there is no {@code config.json};
+   *     UNSUPPORTED_ARCHITECTURE; CONFIG_INVALID naming file, field, value and expectation
    */
   public static DeepSeekConfig read(Path dir) {
     Path file = dir.resolve(FILE);
@@ -54,9 +55,13 @@ public final class ConfigReader {
     }
     JsonNode extra =
         JsonReader.readObject(
-            generation, MAX_BYTES, HalErrorCode.CONFIG_INVALID, "restore or delete " + GENERATION_FILE);
+            generation,
+            MAX_BYTES,
+            HalErrorCode.CONFIG_INVALID,
+            "restore or delete " + GENERATION_FILE);
     return build(
-        new ConfigFields(config, file.toString()), Optional.of(new ConfigFields(extra, generation.toString())));
+        new ConfigFields(config, file.toString()),
+        Optional.of(new ConfigFields(extra, generation.toString())));
   }
 
   /**
@@ -67,7 +72,8 @@ public final class ConfigReader {
    */
   public static DeepSeekConfig parse(InputStream in, String sourceName) {
     JsonNode config =
-        JsonReader.readObject(in, sourceName, MAX_BYTES, HalErrorCode.CONFIG_INVALID, "correct the configuration");
+        JsonReader.readObject(
+            in, sourceName, MAX_BYTES, HalErrorCode.CONFIG_INVALID, "correct the configuration");
     return build(new ConfigFields(config, sourceName), Optional.empty());
   }
 
@@ -122,7 +128,9 @@ public final class ConfigReader {
   }
 
   private static int queryRank(ConfigFields c) {
-    return c.isExplicitNull("q_lora_rank") ? 0 : c.optionalInt("q_lora_rank", 1, MAX_DIM).orElse(1536);
+    return c.isExplicitNull("q_lora_rank")
+        ? 0
+        : c.optionalInt("q_lora_rank", 1, MAX_DIM).orElse(1536);
   }
 
   private static double epsilon(ConfigFields c) {
@@ -137,7 +145,9 @@ public final class ConfigReader {
     if (c.isExplicitNull("n_routed_experts")) {
       return Optional.empty();
     }
-    if (!c.has("n_routed_experts") && !c.has("num_experts_per_tok") && !c.has("moe_intermediate_size")) {
+    if (!c.has("n_routed_experts")
+        && !c.has("num_experts_per_tok")
+        && !c.has("moe_intermediate_size")) {
       return Optional.empty();
     }
     int experts = c.requiredInt("n_routed_experts", 1, MAX_COUNT);
@@ -145,14 +155,23 @@ public final class ConfigReader {
     int groups = c.optionalInt("n_group", 1, experts).orElse(c.has("n_group") || v2 ? 1 : 8);
     if (experts % groups != 0) {
       throw c.invalid(
-          "n_group", Integer.toString(groups), "a divisor of n_routed_experts (" + experts + "), so that groups are equal");
+          "n_group",
+          Integer.toString(groups),
+          "a divisor of n_routed_experts (" + experts + "), so that groups are equal");
     }
-    int topkGroups = c.optionalInt("topk_group", 1, experts).orElse(c.has("topk_group") || v2 ? groups : Math.min(4, groups));
+    int topkGroups =
+        c.optionalInt("topk_group", 1, experts)
+            .orElse(c.has("topk_group") || v2 ? groups : Math.min(4, groups));
     if (topkGroups > groups) {
-      throw c.invalid("topk_group", Integer.toString(topkGroups), "at most n_group (" + groups + ")");
+      throw c.invalid(
+          "topk_group", Integer.toString(topkGroups), "at most n_group (" + groups + ")");
     }
     TopkMethod method =
-        c.choice("topk_method", TopkMethod.values(), TopkMethod::key, v2 ? TopkMethod.GREEDY : TopkMethod.NOAUX_TC);
+        c.choice(
+            "topk_method",
+            TopkMethod.values(),
+            TopkMethod::key,
+            v2 ? TopkMethod.GREEDY : TopkMethod.NOAUX_TC);
     int perGroup = experts / groups;
     if (method != TopkMethod.GREEDY && topK > topkGroups * perGroup) {
       throw c.invalid(
@@ -161,15 +180,22 @@ public final class ConfigReader {
           "at most topk_group * n_routed_experts / n_group = " + topkGroups * perGroup);
     }
     if (method == TopkMethod.NOAUX_TC && groups > 1 && perGroup < 2) {
-      throw c.invalid("n_group", Integer.toString(groups), "groups of at least two experts for topk_method noaux_tc");
+      throw c.invalid(
+          "n_group",
+          Integer.toString(groups),
+          "groups of at least two experts for topk_method noaux_tc");
     }
     boolean norm = c.bool("norm_topk_prob", !v2);
     double scaling = c.number("routed_scaling_factor").orElse(v2 ? 1.0 : 2.5);
     if (!(scaling > 0 && scaling <= 1e6)) {
-      throw c.invalid("routed_scaling_factor", Double.toString(scaling), "a number above 0 and at most 1e6");
+      throw c.invalid(
+          "routed_scaling_factor", Double.toString(scaling), "a number above 0 and at most 1e6");
     }
     int intermediate = c.requiredInt("moe_intermediate_size", 1, MAX_DIM);
-    int shared = c.has("n_shared_experts") ? c.optionalInt("n_shared_experts", 0, MAX_COUNT).orElse(0) : v2 ? 2 : 1;
+    int shared =
+        c.has("n_shared_experts")
+            ? c.optionalInt("n_shared_experts", 0, MAX_COUNT).orElse(0)
+            : v2 ? 2 : 1;
     fits(c, "n_shared_experts", shared, (long) shared * intermediate);
     return Optional.of(
         new MoeConfig(
@@ -202,21 +228,29 @@ public final class ConfigReader {
       throw c.invalid("rope_theta", Double.toString(theta), "a number above 1 and at most 1e15");
     }
     RopeConfig.Layout layout =
-        c.bool("rope_interleave", true) ? RopeConfig.Layout.INTERLEAVED : RopeConfig.Layout.HALF_SPLIT;
+        c.bool("rope_interleave", true)
+            ? RopeConfig.Layout.INTERLEAVED
+            : RopeConfig.Layout.HALF_SPLIT;
     String type =
-        settings.map(s -> s.text("rope_type").or(() -> s.text("type")).orElse("default")).orElse("default");
+        settings
+            .map(s -> s.text("rope_type").or(() -> s.text("type")).orElse("default"))
+            .orElse("default");
     return switch (type) {
       case "default" -> new RopeConfig(theta, layout, Optional.empty());
-      case "yarn" -> new RopeConfig(theta, layout, Optional.of(yarn(settings.orElseThrow(), maxPosition)));
+      case "yarn" ->
+          new RopeConfig(theta, layout, Optional.of(yarn(settings.orElseThrow(), maxPosition)));
       default ->
           throw c.unsupported(
-              "rotary scaling '" + type + "' in " + field + " is not supported", "use a model with 'default' or 'yarn'");
+              "rotary scaling '" + type + "' in " + field + " is not supported",
+              "use a model with 'default' or 'yarn'");
     };
   }
 
   private static RopeConfig.Yarn yarn(ConfigFields s, int maxPosition) {
     double factor =
-        s.number("factor").orElseThrow(() -> s.invalid("factor", "nothing", "a number of at least 1 for rope type yarn"));
+        s.number("factor")
+            .orElseThrow(
+                () -> s.invalid("factor", "nothing", "a number of at least 1 for rope type yarn"));
     if (!(factor >= 1 && factor <= 1e6)) {
       throw s.invalid("factor", Double.toString(factor), "a number from 1 to 1e6");
     }
@@ -227,7 +261,8 @@ public final class ConfigReader {
     }
     OptionalDouble attentionFactor = s.number("attention_factor");
     if (attentionFactor.isPresent() && !(attentionFactor.getAsDouble() > 0)) {
-      throw s.invalid("attention_factor", Double.toString(attentionFactor.getAsDouble()), "a positive number");
+      throw s.invalid(
+          "attention_factor", Double.toString(attentionFactor.getAsDouble()), "a positive number");
     }
     return new RopeConfig.Yarn(
         factor,
@@ -256,16 +291,21 @@ public final class ConfigReader {
     return value;
   }
 
-  private static OptionalInt bosId(ConfigFields c, Optional<ConfigFields> generation, boolean v2, int vocab) {
+  private static OptionalInt bosId(
+      ConfigFields c, Optional<ConfigFields> generation, boolean v2, int vocab) {
     OptionalInt own = c.optionalInt("bos_token_id", 0, vocab - 1);
     if (own.isPresent() || c.isExplicitNull("bos_token_id")) {
       return own;
     }
-    OptionalInt other = generation.map(g -> g.optionalInt("bos_token_id", 0, vocab - 1)).orElse(OptionalInt.empty());
+    OptionalInt other =
+        generation
+            .map(g -> g.optionalInt("bos_token_id", 0, vocab - 1))
+            .orElse(OptionalInt.empty());
     return other.isPresent() ? other : OptionalInt.of(Math.min(v2 ? 1 : 0, vocab - 1));
   }
 
-  private static List<Integer> eosIds(ConfigFields c, Optional<ConfigFields> generation, boolean v2, int vocab) {
+  private static List<Integer> eosIds(
+      ConfigFields c, Optional<ConfigFields> generation, boolean v2, int vocab) {
     Set<Integer> ids = new LinkedHashSet<>();
     generation.ifPresent(g -> ids.addAll(g.intOrList("eos_token_id", vocab - 1)));
     ids.addAll(c.intOrList("eos_token_id", vocab - 1));
@@ -288,14 +328,19 @@ public final class ConfigReader {
           "use the bf16 or the FP8 (128x128 blocks) release of the model");
     }
     if (!q.text("fmt").orElse("e4m3").equals("e4m3")) {
-      throw c.unsupported("FP8 format '" + q.text("fmt").orElse("") + "' is not supported", "use an e4m3 checkpoint");
+      throw c.unsupported(
+          "FP8 format '" + q.text("fmt").orElse("") + "' is not supported",
+          "use an e4m3 checkpoint");
     }
     if (!q.text("activation_scheme").orElse("dynamic").equals("dynamic")) {
-      throw c.unsupported("static activation scales are not supported", "use a checkpoint with dynamic activations");
+      throw c.unsupported(
+          "static activation scales are not supported",
+          "use a checkpoint with dynamic activations");
     }
     List<Integer> block = q.intOrList("weight_block_size", MAX_DIM);
     if (block.size() != 2 || block.get(0) < 1 || block.get(1) < 1) {
-      throw q.invalid("weight_block_size", block.toString(), "two positive numbers, for example [128, 128]");
+      throw q.invalid(
+          "weight_block_size", block.toString(), "two positive numbers, for example [128, 128]");
     }
     String format = q.text("scale_fmt").orElse("float");
     Quantization.ScaleFormat scale =

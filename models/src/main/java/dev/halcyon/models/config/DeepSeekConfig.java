@@ -7,15 +7,16 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * The architecture of one model of the DeepSeek family, validated: whoever holds one need not check it again. Read by
- * {@link ConfigReader}.
+ * The architecture of one model of the DeepSeek family, validated: whoever holds one need not check
+ * it again. Read by {@link ConfigReader}.
  *
  * @param family which {@code model_type}
  * @param vocab rows of the embedding; may exceed the tokenizer's size
  * @param hidden width of the residual stream
  * @param layers decoder layers, without multi-token-prediction layers
  * @param heads attention heads; the latent cache has one
- * @param qLoraRank width of the query latent; 0 if queries are projected directly ({@code q_lora_rank: null})
+ * @param qLoraRank width of the query latent; 0 if queries are projected directly ({@code
+ *     q_lora_rank: null})
  * @param kvLoraRank width of the cached key/value latent
  * @param qkNope per-head query/key part without position
  * @param qkRope per-head query part with rotary position, shared key part; even
@@ -23,14 +24,16 @@ import java.util.OptionalInt;
  * @param intermediate inner width of a dense MLP
  * @param moe the expert layers; empty if the model is dense
  * @param rmsNormEps epsilon of the block norms and the final norm
- * @param latentNormEps epsilon of {@code q_a_layernorm} and {@code kv_a_layernorm}: 1e-6 whatever {@code rms_norm_eps}
- *     says, as in transformers and the official code
+ * @param latentNormEps epsilon of {@code q_a_layernorm} and {@code kv_a_layernorm}: 1e-6 whatever
+ *     {@code rms_norm_eps} says, as in transformers and the official code
  * @param rope rotary embedding
  * @param maxPositionEmbeddings the longest context the model claims
  * @param bosId first token of a text; empty if none
- * @param eosIds tokens that end a generation, those of {@code generation_config.json} first; may be empty
+ * @param eosIds tokens that end a generation, those of {@code generation_config.json} first; may be
+ *     empty
  * @param tieWordEmbeddings whether the head is the embedding
- * @param nextTokenLayers multi-token-prediction layers in the checkpoint after the decoder layers; not needed to decode
+ * @param nextTokenLayers multi-token-prediction layers in the checkpoint after the decoder layers;
+ *     not needed to decode
  * @param quantization how linear weights are stored
  * @param dtype what {@code torch_dtype} or {@code dtype} declares; the tensors themselves decide
  * @param generation the publisher's sampling advice
@@ -75,7 +78,10 @@ public record DeepSeekConfig(
     return family.modelType();
   }
 
-  /** Whether queries go through a latent ({@code q_a_proj}, {@code q_a_layernorm}, {@code q_b_proj}). */
+  /**
+   * Whether queries go through a latent ({@code q_a_proj}, {@code q_a_layernorm}, {@code
+   * q_b_proj}).
+   */
   public boolean hasQueryLatent() {
     return qLoraRank > 0;
   }
@@ -100,7 +106,10 @@ public record DeepSeekConfig(
     return RotaryTable.of(rope, qkRope);
   }
 
-  /** The factor of query-key products: {@code qkHead^-0.5}, times YaRN's {@code m(factor, mscale_all_dim)^2}. */
+  /**
+   * The factor of query-key products: {@code qkHead^-0.5}, times YaRN's {@code m(factor,
+   * mscale_all_dim)^2}.
+   */
   public double softmaxScale() {
     return RotaryTable.softmaxScale(rope, qkHead());
   }

@@ -8,7 +8,10 @@ import java.util.Optional;
 public enum ModelFamily {
   DEEPSEEK_V2("deepseek_v2", "DeepseekV2ForCausalLM"),
   DEEPSEEK_V3("deepseek_v3", "DeepseekV3ForCausalLM"),
-  /** The code of DeepSeek-V3 under another name; the published configs still say DeepseekV3ForCausalLM. */
+  /**
+   * The code of DeepSeek-V3 under another name; the published configs still say
+   * DeepseekV3ForCausalLM.
+   */
   KIMI_K2("kimi_k2", "DeepseekV3ForCausalLM");
 
   private final String modelType;

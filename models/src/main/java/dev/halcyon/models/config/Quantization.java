@@ -8,8 +8,9 @@ public sealed interface Quantization {
   record None() implements Quantization {}
 
   /**
-   * DeepSeek FP8: {@code X.weight} is e4m3, {@code X.weight_scale_inv} of shape
-   * {@code [ceil(out/blockRows), ceil(in/blockColumns)]} is the multiplier of each block (despite its name).
+   * DeepSeek FP8: {@code X.weight} is e4m3, {@code X.weight_scale_inv} of shape {@code
+   * [ceil(out/blockRows), ceil(in/blockColumns)]} is the multiplier of each block (despite its
+   * name).
    *
    * @param blockRows output rows of a block
    * @param blockColumns input columns of a block

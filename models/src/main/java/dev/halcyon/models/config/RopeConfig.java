@@ -16,7 +16,9 @@ public record RopeConfig(double theta, Layout layout, Optional<Yarn> yarn) {
   public enum Layout {
     /** (x0, x1), (x2, x3), ...: every published checkpoint. */
     INTERLEAVED,
-    /** (x0, x[d/2]), (x1, x[d/2+1]), ...: only if config.json says {@code rope_interleave: false}. */
+    /**
+     * (x0, x[d/2]), (x1, x[d/2+1]), ...: only if config.json says {@code rope_interleave: false}.
+     */
     HALF_SPLIT
   }
 
@@ -30,7 +32,8 @@ public record RopeConfig(double theta, Layout layout, Optional<Yarn> yarn) {
    * @param mscale weight of the logarithmic cos/sin multiplier; empty if the config has none
    * @param mscaleAllDim weight of the logarithmic softmax multiplier; empty if the config has none
    * @param attentionFactor explicit cos/sin multiplier that replaces the computed one
-   * @param truncate whether the correction range is rounded to whole dimensions; true unless the config says otherwise
+   * @param truncate whether the correction range is rounded to whole dimensions; true unless the
+   *     config says otherwise
    */
   public record Yarn(
       double factor,

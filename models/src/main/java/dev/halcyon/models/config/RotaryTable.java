@@ -7,10 +7,11 @@ import java.util.Optional;
 /**
  * Cosines and sines of rotary position embedding, computed in double and rounded once to float.
  *
- * <p>Plain: {@code f_i = theta^(-2i/dim)}. YaRN blends {@code f_i / factor} and {@code f_i} by a ramp over the dimensions
- * between the two correction points and multiplies cosine and sine by the ratio of its two attention multipliers
- * (arXiv 2309.00071; transformers {@code modeling_rope_utils.py}; official {@code inference/model.py}
- * {@code precompute_freqs_cis}). Immutable and thread-safe.
+ * <p>Plain: {@code f_i = theta^(-2i/dim)}. YaRN blends {@code f_i / factor} and {@code f_i} by a
+ * ramp over the dimensions between the two correction points and multiplies cosine and sine by the
+ * ratio of its two attention multipliers (arXiv 2309.00071; transformers {@code
+ * modeling_rope_utils.py}; official {@code inference/model.py} {@code precompute_freqs_cis}).
+ * Immutable and thread-safe.
  */
 public final class RotaryTable {
   private final double[] inverseFrequencies;
@@ -28,7 +29,9 @@ public final class RotaryTable {
    */
   public static RotaryTable of(RopeConfig rope, int dim) {
     if (dim < 2 || dim % 2 != 0) {
-      throw HalException.of(HalErrorCode.INVALID_ARGUMENT, "rotary dimension must be even and positive, got " + dim)
+      throw HalException.of(
+              HalErrorCode.INVALID_ARGUMENT,
+              "rotary dimension must be even and positive, got " + dim)
           .build();
     }
     double[] f = new double[dim / 2];
@@ -61,7 +64,9 @@ public final class RotaryTable {
 
   /** The (fractional) dimension that turns {@code rotations} times within the original context. */
   private static double correction(double rotations, RopeConfig.Yarn yarn, double theta, int dim) {
-    return dim * Math.log(yarn.originalMaxPosition() / (rotations * 2 * Math.PI)) / (2 * Math.log(theta));
+    return dim
+        * Math.log(yarn.originalMaxPosition() / (rotations * 2 * Math.PI))
+        / (2 * Math.log(theta));
   }
 
   private static double cosSinMultiplier(RopeConfig.Yarn yarn) {
@@ -71,7 +76,8 @@ public final class RotaryTable {
     double mscale = yarn.mscale().orElse(0);
     double allDim = yarn.mscaleAllDim().orElse(0);
     if (mscale != 0 && allDim != 0) {
-      return attentionMultiplier(yarn.factor(), mscale) / attentionMultiplier(yarn.factor(), allDim);
+      return attentionMultiplier(yarn.factor(), mscale)
+          / attentionMultiplier(yarn.factor(), allDim);
     }
     return attentionMultiplier(yarn.factor(), 1);
   }
@@ -81,7 +87,8 @@ public final class RotaryTable {
   }
 
   /**
-   * The factor of query-key products: {@code headDim^-0.5}, times {@code m(factor, mscale_all_dim)^2} under YaRN.
+   * The factor of query-key products: {@code headDim^-0.5}, times {@code m(factor,
+   * mscale_all_dim)^2} under YaRN.
    *
    * @param headDim {@code qk_nope_head_dim + qk_rope_head_dim}
    */
@@ -110,12 +117,17 @@ public final class RotaryTable {
     return multiplier;
   }
 
-  /** Cosines of {@code positions} positions from {@code first}, row-major {@code [positions, pairs]}. */
+  /**
+   * Cosines of {@code positions} positions from {@code first}, row-major {@code [positions,
+   * pairs]}.
+   */
   public float[] cos(int first, int positions) {
     return fill(first, positions, true);
   }
 
-  /** Sines of {@code positions} positions from {@code first}, row-major {@code [positions, pairs]}. */
+  /**
+   * Sines of {@code positions} positions from {@code first}, row-major {@code [positions, pairs]}.
+   */
   public float[] sin(int first, int positions) {
     return fill(first, positions, false);
   }

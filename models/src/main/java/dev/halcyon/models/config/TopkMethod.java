@@ -6,7 +6,10 @@ public enum TopkMethod {
   GREEDY("greedy"),
   /** DeepSeek-V2: a group scores its best expert; top-k among the best groups. */
   GROUP_LIMITED_GREEDY("group_limited_greedy"),
-  /** DeepSeek-V3: a group scores the sum of its two best bias-corrected experts; top-k among the best groups. */
+  /**
+   * DeepSeek-V3: a group scores the sum of its two best bias-corrected experts; top-k among the
+   * best groups.
+   */
   NOAUX_TC("noaux_tc");
 
   private final String key;

@@ -18,8 +18,8 @@ import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The outputs of reference implementations for one checkpoint: {@code golden.json} (prompts, greedy continuations) and the
- * safetensors file of the same base name beside it (logits, traces).
+ * The outputs of reference implementations for one checkpoint: {@code golden.json} (prompts, greedy
+ * continuations) and the safetensors file of the same base name beside it (logits, traces).
  *
  * <p>Thread-safe. {@link #close()} unmaps the tensors; values already read stay valid.
  */
@@ -49,14 +49,17 @@ public final class GoldenFile implements AutoCloseable {
     this.fp8 =
         q.isObject()
             ? Optional.of(
-                new GoldenFp8(q.path("fp8gemm.weight").stringValueOpt(), q.path("scale_fmt").stringValueOpt()))
+                new GoldenFp8(
+                    q.path("fp8gemm.weight").stringValueOpt(),
+                    q.path("scale_fmt").stringValueOpt()))
             : Optional.empty();
   }
 
   /**
    * Reads {@code json} and maps the safetensors file beside it.
    *
-   * @throws HalException GOLDEN_INVALID if either is missing, malformed or lacks the logits of a prompt
+   * @throws HalException GOLDEN_INVALID if either is missing, malformed or lacks the logits of a
+   *     prompt
    */
   public static GoldenFile read(Path json) {
     String name = String.valueOf(json.getFileName());
@@ -66,12 +69,15 @@ public final class GoldenFile implements AutoCloseable {
           .build();
     }
     JsonNode root = JsonReader.readObject(json, MAX_BYTES, HalErrorCode.GOLDEN_INVALID, REMEDY);
-    Path data = json.resolveSibling(name.substring(0, name.length() - ".json".length()) + ".safetensors");
+    Path data =
+        json.resolveSibling(name.substring(0, name.length() - ".json".length()) + ".safetensors");
     SafetensorsFile tensors;
     try {
       tensors = SafetensorsFile.open(data);
     } catch (HalException e) {
-      throw HalException.of(HalErrorCode.GOLDEN_INVALID, "the tensors of the golden file are unusable: " + e.what())
+      throw HalException.of(
+              HalErrorCode.GOLDEN_INVALID,
+              "the tensors of the golden file are unusable: " + e.what())
           .on(data.toString())
           .remedy(REMEDY)
           .cause(e)
@@ -166,7 +172,9 @@ public final class GoldenFile implements AutoCloseable {
   }
 
   private String text(JsonNode node, String field) {
-    return node.path(field).stringValueOpt().orElseThrow(() -> invalid("'" + field + "' must be a string"));
+    return node.path(field)
+        .stringValueOpt()
+        .orElseThrow(() -> invalid("'" + field + "' must be a string"));
   }
 
   private double number(JsonNode node, String field) {
@@ -178,7 +186,10 @@ public final class GoldenFile implements AutoCloseable {
   }
 
   private HalException invalid(String what) {
-    return HalException.of(HalErrorCode.GOLDEN_INVALID, what).on(file.toString()).remedy(REMEDY).build();
+    return HalException.of(HalErrorCode.GOLDEN_INVALID, what)
+        .on(file.toString())
+        .remedy(REMEDY)
+        .build();
   }
 
   /** The path given to {@link #read}. */
@@ -207,7 +218,10 @@ public final class GoldenFile implements AutoCloseable {
         .orElseThrow(() -> invalid("there is no prompt '" + name + "'"));
   }
 
-  /** Two prompts of equal length; tensor {@code batch2.last_logits} has the logits after the prompts. */
+  /**
+   * Two prompts of equal length; tensor {@code batch2.last_logits} has the logits after the
+   * prompts.
+   */
   public Optional<GoldenBatch> batch2() {
     return batch2;
   }
@@ -254,7 +268,12 @@ public final class GoldenFile implements AutoCloseable {
     CheckpointTensor t = tensor(name, DType.F32);
     float[] out = new float[Math.toIntExact(t.elementCount())];
     MemorySegment.copy(
-        t.data(), ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0, out, 0, out.length);
+        t.data(),
+        ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN),
+        0,
+        out,
+        0,
+        out.length);
     return out;
   }
 
@@ -263,7 +282,12 @@ public final class GoldenFile implements AutoCloseable {
     CheckpointTensor t = tensor(name, DType.I32);
     int[] out = new int[Math.toIntExact(t.elementCount())];
     MemorySegment.copy(
-        t.data(), ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), 0, out, 0, out.length);
+        t.data(),
+        ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN),
+        0,
+        out,
+        0,
+        out.length);
     return out;
   }
 

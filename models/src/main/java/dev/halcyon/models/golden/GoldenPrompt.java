@@ -1,7 +1,8 @@
 package dev.halcyon.models.golden;
 
 /**
- * One prompt of a golden file with what the reference made of it. Arrays are the record's own: do not change them.
+ * One prompt of a golden file with what the reference made of it. Arrays are the record's own: do
+ * not change them.
  *
  * @param name prefix of its tensors: {@code <name>.logits} is F32 {@code [tokenIds.length, vocab]}
  * @param text the prompt
@@ -11,4 +12,9 @@ package dev.halcyon.models.golden;
  * @param minGreedyGap smallest distance between best and second best logit along the continuation
  */
 public record GoldenPrompt(
-    String name, String text, int[] tokenIds, int[] greedyIds, int[] argmaxPerPosition, double minGreedyGap) {}
+    String name,
+    String text,
+    int[] tokenIds,
+    int[] greedyIds,
+    int[] argmaxPerPosition,
+    double minGreedyGap) {}

@@ -18,8 +18,9 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.JsonNodeType;
 
 /**
- * Reads one JSON object from a file nobody vouches for: size, depth and number length are bounded, duplicate keys and
- * trailing text are refused. Every failure is a {@link HalException} of the code given by the caller.
+ * Reads one JSON object from a file nobody vouches for: size, depth and number length are bounded,
+ * duplicate keys and trailing text are refused. Every failure is a {@link HalException} of the code
+ * given by the caller.
  */
 public final class JsonReader {
   /** Jackson's factory with the limits of this reader; shared because factories are thread-safe. */
@@ -51,39 +52,58 @@ public final class JsonReader {
     } catch (NoSuchFileException e) {
       throw HalException.of(code, "file not found: " + file).remedy(remedy).cause(e).build();
     } catch (IOException e) {
-      throw HalException.of(code, "cannot read " + file + ": " + reason(e)).remedy(remedy).cause(e).build();
+      throw HalException.of(code, "cannot read " + file + ": " + reason(e))
+          .remedy(remedy)
+          .cause(e)
+          .build();
     }
     return parseObject(bytes, file.toString(), code, remedy);
   }
 
   /** Reads the object in {@code in}, which stays open; {@code source} names it in errors. */
-  public static JsonNode readObject(InputStream in, String source, long maxBytes, HalErrorCode code, String remedy) {
+  public static JsonNode readObject(
+      InputStream in, String source, long maxBytes, HalErrorCode code, String remedy) {
     try {
       return parseObject(bounded(in, source, maxBytes, code, remedy), source, code, remedy);
     } catch (IOException e) {
-      throw HalException.of(code, "cannot read " + source + ": " + reason(e)).remedy(remedy).cause(e).build();
+      throw HalException.of(code, "cannot read " + source + ": " + reason(e))
+          .remedy(remedy)
+          .cause(e)
+          .build();
     }
   }
 
-  private static byte[] bounded(InputStream in, String source, long maxBytes, HalErrorCode code, String remedy)
+  private static byte[] bounded(
+      InputStream in, String source, long maxBytes, HalErrorCode code, String remedy)
       throws IOException {
     byte[] bytes = in.readNBytes((int) Math.min(maxBytes + 1, Integer.MAX_VALUE - 8));
     if (bytes.length > maxBytes) {
-      throw HalException.of(code, source + " is larger than " + maxBytes + " bytes").remedy(remedy).build();
+      throw HalException.of(code, source + " is larger than " + maxBytes + " bytes")
+          .remedy(remedy)
+          .build();
     }
     return bytes;
   }
 
-  private static JsonNode parseObject(byte[] bytes, String source, HalErrorCode code, String remedy) {
+  private static JsonNode parseObject(
+      byte[] bytes, String source, HalErrorCode code, String remedy) {
     JsonNode node;
     try {
       node = MAPPER.readTree(bytes);
     } catch (JacksonException e) {
-      throw HalException.of(code, source + " is not valid JSON: " + describe(e)).remedy(remedy).cause(e).build();
+      throw HalException.of(code, source + " is not valid JSON: " + describe(e))
+          .remedy(remedy)
+          .cause(e)
+          .build();
     }
     if (!node.isObject()) {
-      String found = node.getNodeType() == JsonNodeType.MISSING ? "nothing" : "a JSON " + node.getNodeType();
-      throw HalException.of(code, source + " must hold a JSON object but holds " + found.toLowerCase(java.util.Locale.ROOT))
+      String found =
+          node.getNodeType() == JsonNodeType.MISSING ? "nothing" : "a JSON " + node.getNodeType();
+      throw HalException.of(
+              code,
+              source
+                  + " must hold a JSON object but holds "
+                  + found.toLowerCase(java.util.Locale.ROOT))
           .remedy(remedy)
           .build();
     }
@@ -92,13 +112,16 @@ public final class JsonReader {
 
   /** Jackson's words and place, on one line and without the input itself. */
   public static String describe(JacksonException e) {
-    String text = e.getOriginalMessage() == null ? e.getClass().getSimpleName() : e.getOriginalMessage();
+    String text =
+        e.getOriginalMessage() == null ? e.getClass().getSimpleName() : e.getOriginalMessage();
     if (text.length() > 200) {
       text = text.substring(0, 200) + "...";
     }
     var at = e.getLocation();
     return text.replace('\n', ' ')
-        + (at == null || at.getLineNr() < 0 ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr());
+        + (at == null || at.getLineNr() < 0
+            ? ""
+            : " at line " + at.getLineNr() + ", column " + at.getColumnNr());
   }
 
   private static String reason(IOException e) {

@@ -7,9 +7,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.random.RandomGenerator;
 
 /**
- * Chooses the next token from logits. Temperature 0 takes the largest logit, the lowest index among equals. Otherwise, in
- * this order: divide by the temperature, keep the top-k, keep the top-p, renormalise, draw. Ties at the borders go to the
- * lower index, so that a seed gives the same tokens on every machine that computes the same logits.
+ * Chooses the next token from logits. Temperature 0 takes the largest logit, the lowest index among
+ * equals. Otherwise, in this order: divide by the temperature, keep the top-k, keep the top-p,
+ * renormalise, draw. Ties at the borders go to the lower index, so that a seed gives the same
+ * tokens on every machine that computes the same logits.
  *
  * <p>Allocates only when the vocabulary grows. One thread at a time; one instance per generation.
  */
@@ -82,7 +83,9 @@ public final class Sampler {
 
   private static HalException broken(String what) {
     return HalException.of(HalErrorCode.INVALID_ARGUMENT, "cannot sample: " + what)
-        .remedy("the model's numbers are broken: check the checkpoint, and compare the device with `halcyon parity`")
+        .remedy(
+            "the model's numbers are broken: check the checkpoint, and compare the device with"
+                + " `halcyon parity`")
         .build();
   }
 
@@ -136,7 +139,9 @@ public final class Sampler {
       kept++;
       mass += Math.exp((values[base + top] - max) * scale);
       // with top-k, top-p refers to the mass of the top-k, which is known only afterwards
-      if (options.topK() == 0 && options.topP() < 1 && mass >= options.topP() * totalMass(n, max, scale, kept)) {
+      if (options.topK() == 0
+          && options.topP() < 1
+          && mass >= options.topP() * totalMass(n, max, scale, kept)) {
         break;
       }
     }

@@ -68,7 +68,8 @@ public record SamplingOptions(
   }
 
   public SamplingOptions withSeed(long value) {
-    return new SamplingOptions(temperature, topK, topP, OptionalLong.of(value), maxTokens, stop, stopTokenIds);
+    return new SamplingOptions(
+        temperature, topK, topP, OptionalLong.of(value), maxTokens, stop, stopTokenIds);
   }
 
   public SamplingOptions withMaxTokens(int value) {
@@ -85,7 +86,8 @@ public record SamplingOptions(
 
   private static HalException invalid(String option, Object value, String expected) {
     return HalException.of(
-            HalErrorCode.INVALID_OPTION, "option '" + option + "' is " + value + ", expected " + expected)
+            HalErrorCode.INVALID_OPTION,
+            "option '" + option + "' is " + value + ", expected " + expected)
         .on(option)
         .remedy("correct the option")
         .build();

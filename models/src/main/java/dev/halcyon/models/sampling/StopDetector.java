@@ -4,8 +4,9 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Ends a generation at a stop token or a stop string. Text that might be the beginning of a stop string is held back
- * until it is not; a stop string itself is never released. One thread at a time.
+ * Ends a generation at a stop token or a stop string. Text that might be the beginning of a stop
+ * string is held back until it is not; a stop string itself is never released. One thread at a
+ * time.
  */
 public final class StopDetector {
   private final List<String> strings;
@@ -28,9 +29,10 @@ public final class StopDetector {
   }
 
   /**
-   * Takes more text; returns what can be released, possibly empty. Once a stop string is complete the text before it is
-   * released, {@link #stopped()} is true, and everything later is discarded. Of several stop strings the one that is
-   * complete first counts, so that the result does not depend on how the text is split.
+   * Takes more text; returns what can be released, possibly empty. Once a stop string is complete
+   * the text before it is released, {@link #stopped()} is true, and everything later is discarded.
+   * Of several stop strings the one that is complete first counts, so that the result does not
+   * depend on how the text is split.
    */
   public String accept(String text) {
     if (stopped) {

@@ -3,14 +3,16 @@ package dev.halcyon.models.tokenizer;
 import java.util.Arrays;
 
 /**
- * Turns a stream of token ids into a stream of text whose pieces, joined, equal the decoding of all ids at once.
+ * Turns a stream of token ids into a stream of text whose pieces, joined, equal the decoding of all
+ * ids at once.
  *
- * <p>A token can end in the middle of a UTF-8 sequence: such text is held back until it is complete. Text that might
- * begin a stop string is held back by {@link dev.halcyon.models.sampling.StopDetector}, which takes this decoder's
- * output. Cost per token does not grow with the length of the stream. One thread at a time.
+ * <p>A token can end in the middle of a UTF-8 sequence: such text is held back until it is
+ * complete. Text that might begin a stop string is held back by {@link
+ * dev.halcyon.models.sampling.StopDetector}, which takes this decoder's output. Cost per token does
+ * not grow with the length of the stream. One thread at a time.
  *
- * @implNote Decodes a sliding window of ids. An incomplete sequence decodes to exactly one trailing U+FFFD, so everything
- *     before a trailing U+FFFD is final.
+ * @implNote Decodes a sliding window of ids. An incomplete sequence decodes to exactly one trailing
+ *     U+FFFD, so everything before a trailing U+FFFD is final.
  */
 public final class IncrementalDecoder {
   private static final int WINDOW = 48;
@@ -46,7 +48,9 @@ public final class IncrementalDecoder {
     return out;
   }
 
-  /** Ends the stream: returns what was held back, an incomplete sequence as U+FFFD, and starts anew. */
+  /**
+   * Ends the stream: returns what was held back, an incomplete sequence as U+FFFD, and starts anew.
+   */
   public String flush() {
     String text = window();
     String out = text.substring(Math.min(released, text.length()));

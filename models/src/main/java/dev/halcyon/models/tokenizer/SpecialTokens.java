@@ -10,7 +10,8 @@ import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The named tokens of {@code tokenizer_config.json}: {@code bos_token}, {@code eos_token}, {@code pad_token} and so on.
+ * The named tokens of {@code tokenizer_config.json}: {@code bos_token}, {@code eos_token}, {@code
+ * pad_token} and so on.
  *
  * @param byName field name to token text, in file order
  */
@@ -36,10 +37,16 @@ public record SpecialTokens(Map<String, String> byName) {
     }
     return of(
         JsonReader.readObject(
-            file, MAX_BYTES, HalErrorCode.TOKENIZER_INVALID, "restore " + FILE + " from the model's repository"));
+            file,
+            MAX_BYTES,
+            HalErrorCode.TOKENIZER_INVALID,
+            "restore " + FILE + " from the model's repository"));
   }
 
-  /** The named tokens of a parsed {@code tokenizer_config.json}: strings, or objects with a {@code content}. */
+  /**
+   * The named tokens of a parsed {@code tokenizer_config.json}: strings, or objects with a {@code
+   * content}.
+   */
   public static SpecialTokens of(JsonNode config) {
     Map<String, String> found = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> e : config.properties()) {

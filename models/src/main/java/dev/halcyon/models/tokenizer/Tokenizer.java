@@ -1,5 +1,6 @@
 package dev.halcyon.models.tokenizer;
 
+import ai.djl.engine.EngineException;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
@@ -19,13 +20,14 @@ import tools.jackson.databind.JsonNode;
 /**
  * The tokenizer of a model, read from its {@code tokenizer.json}.
  *
- * <p>Nothing is truncated, padded or added: a begin-of-text token is in the result only if it is in the text, as chat
- * templates have it. Special and other added tokens are recognised inside text. Thread-safe; {@link #close()} waits for
- * calls in progress and later calls throw USE_AFTER_CLOSE.
+ * <p>Nothing is truncated, padded or added: a begin-of-text token is in the result only if it is in
+ * the text, as chat templates have it. Special and other added tokens are recognised inside text.
+ * Thread-safe; {@link #close()} waits for calls in progress and later calls throw USE_AFTER_CLOSE.
  *
- * @implNote The Hugging Face tokenizers library through ai.djl. Its native code is in the jar and unpacked on first use
- *     below {@code ~/.djl.ai} (or {@code -DDJL_CACHE_DIR}). Loading this class sets {@code ai.djl.offline},
- *     {@code OPT_OUT_TRACKING} and {@code RUST_FLAVOR} unless the user did: nothing is sent or downloaded.
+ * @implNote The Hugging Face tokenizers library through ai.djl. Its native code is in the jar and
+ *     unpacked on first use below {@code ~/.djl.ai} (or {@code -DDJL_CACHE_DIR}). Loading this
+ *     class sets {@code ai.djl.offline}, {@code OPT_OUT_TRACKING} and {@code RUST_FLAVOR} unless
+ *     the user did: nothing is sent or downloaded.
  */
 public final class Tokenizer implements AutoCloseable {
   /** The file every model directory holds. */
@@ -35,7 +37,8 @@ public final class Tokenizer implements AutoCloseable {
   private static final String REMEDY = "restore tokenizer.json from the model's repository";
 
   static {
-    // The library reports use on EC2 and, where it finds CUDA, downloads a CUDA build of itself; neither is wanted.
+    // The library reports use on EC2 and, where it finds CUDA, downloads a CUDA build of itself;
+    // neither is wanted.
     forbidNetwork("ai.djl.offline", "DJL_OFFLINE", "true");
     forbidNetwork("OPT_OUT_TRACKING", "OPT_OUT_TRACKING", "true");
     forbidNetwork("RUST_FLAVOR", "RUST_FLAVOR", "cpu");
@@ -78,7 +81,8 @@ public final class Tokenizer implements AutoCloseable {
     if (!Files.isRegularFile(file)) {
       throw HalException.of(HalErrorCode.TOKENIZER_MISSING, "no " + FILE + " in " + dir)
           .remedy(
-              Files.exists(dir.resolve("tiktoken.model")) || Files.exists(dir.resolve("tokenizer.model"))
+              Files.exists(dir.resolve("tiktoken.model"))
+                      || Files.exists(dir.resolve("tokenizer.model"))
                   ? "convert the tokenizer of this model to tokenizer.json with transformers"
                   : REMEDY)
           .build();
@@ -114,7 +118,10 @@ public final class Tokenizer implements AutoCloseable {
     for (JsonNode token : root.path("added_tokens")) {
       JsonNode id = token.path("id");
       JsonNode content = token.path("content");
-      if (!id.isIntegralNumber() || !id.canConvertToInt() || id.intValue() < 0 || !content.isString()) {
+      if (!id.isIntegralNumber()
+          || !id.canConvertToInt()
+          || id.intValue() < 0
+          || !content.isString()) {
         throw invalid(file, "every entry of added_tokens needs a non-negative id and a content");
       }
       added.put(content.stringValue(), id.intValue());
@@ -130,17 +137,21 @@ public final class Tokenizer implements AutoCloseable {
     Map<String, String> options =
         Map.of("addSpecialTokens", "false", "truncation", "false", "padding", "false");
     try {
-      return HuggingFaceTokenizer.newInstance(new ByteArrayInputStream(Files.readAllBytes(file)), options);
-    } catch (LinkageError | IllegalStateException e) {
+      return HuggingFaceTokenizer.newInstance(
+          new ByteArrayInputStream(Files.readAllBytes(file)), options);
+    } catch (LinkageError | EngineException e) {
       throw HalException.of(
-              HalErrorCode.TOKENIZER_INVALID, "the native tokenizer library cannot be loaded: " + e.getMessage())
+              HalErrorCode.TOKENIZER_INVALID,
+              "the native tokenizer library cannot be loaded: " + e.getMessage())
           .on(file.toString())
-          .remedy("make ~/.djl.ai writable, or set -DDJL_CACHE_DIR to a writable folder; linux, macOS and windows on "
-              + "x86_64 or aarch64 are served")
+          .remedy(
+              "make ~/.djl.ai writable, or set -DDJL_CACHE_DIR to a writable folder; linux, macOS"
+                  + " and windows on x86_64 or aarch64 are served")
           .cause(e)
           .build();
     } catch (IOException | RuntimeException e) {
-      throw HalException.of(HalErrorCode.TOKENIZER_INVALID, "the tokenizer is not valid: " + e.getMessage())
+      throw HalException.of(
+              HalErrorCode.TOKENIZER_INVALID, "the tokenizer is not valid: " + e.getMessage())
           .on(file.toString())
           .remedy(REMEDY)
           .cause(e)
@@ -149,7 +160,10 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private static HalException invalid(Path file, String what) {
-    return HalException.of(HalErrorCode.TOKENIZER_INVALID, what).on(file.toString()).remedy(REMEDY).build();
+    return HalException.of(HalErrorCode.TOKENIZER_INVALID, what)
+        .on(file.toString())
+        .remedy(REMEDY)
+        .build();
   }
 
   private static OptionalInt idOf(Map<String, Integer> added, java.util.Optional<String> token) {
@@ -176,7 +190,8 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * The text of {@code ids}. Bytes that are not UTF-8 become U+FFFD; ids beyond the vocabulary have no text.
+   * The text of {@code ids}. Bytes that are not UTF-8 become U+FFFD; ids beyond the vocabulary have
+   * no text.
    *
    * @param special whether special tokens are part of the text
    */
@@ -184,7 +199,8 @@ public final class Tokenizer implements AutoCloseable {
     long[] wide = new long[ids.length];
     for (int i = 0; i < ids.length; i++) {
       if (ids[i] < 0) {
-        throw HalException.of(HalErrorCode.INVALID_ARGUMENT, "token id " + ids[i] + " at position " + i)
+        throw HalException.of(
+                HalErrorCode.INVALID_ARGUMENT, "token id " + ids[i] + " at position " + i)
             .remedy("pass ids of this tokenizer")
             .build();
       }
@@ -202,7 +218,9 @@ public final class Tokenizer implements AutoCloseable {
     lock.readLock().lock();
     try {
       if (closed) {
-        throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the tokenizer is closed").on(file.toString()).build();
+        throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the tokenizer is closed")
+            .on(file.toString())
+            .build();
       }
       return call.get();
     } finally {
@@ -225,7 +243,10 @@ public final class Tokenizer implements AutoCloseable {
     return bosId;
   }
 
-  /** The end-of-text tokens named by {@code tokenizer_config.json}; the model's config may name more. */
+  /**
+   * The end-of-text tokens named by {@code tokenizer_config.json}; the model's config may name
+   * more.
+   */
   public List<Integer> eosIds() {
     return eosIds;
   }
@@ -235,12 +256,17 @@ public final class Tokenizer implements AutoCloseable {
     return vocabSize;
   }
 
-  /** The id of an added token such as {@code <think>}; empty if this tokenizer has no such added token. */
+  /**
+   * The id of an added token such as {@code <think>}; empty if this tokenizer has no such added
+   * token.
+   */
   public OptionalInt tokenId(String addedToken) {
     return idOf(addedTokens, java.util.Optional.of(addedToken));
   }
 
-  /** Whether {@code id} is an added token marked special, which {@link SpecialText#SKIP} leaves out. */
+  /**
+   * Whether {@code id} is an added token marked special, which {@link SpecialText#SKIP} leaves out.
+   */
   public boolean isSpecial(int id) {
     return id >= 0 && specialIds.get(id);
   }

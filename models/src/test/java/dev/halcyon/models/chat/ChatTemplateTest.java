@@ -27,7 +27,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 class ChatTemplateTest {
   private static final SpecialTokens TOKENS =
-      new SpecialTokens(Map.of("bos_token", "<｜begin▁of▁sentence｜>", "eos_token", "<｜end▁of▁sentence｜>"));
+      new SpecialTokens(
+          Map.of("bos_token", "<｜begin▁of▁sentence｜>", "eos_token", "<｜end▁of▁sentence｜>"));
 
   @TempDir Path temp;
 
@@ -36,10 +37,13 @@ class ChatTemplateTest {
   Stream<DynamicTest> referenceRenderings() throws IOException {
     JsonNode root =
         JsonMapper.shared()
-            .readTree(Files.readAllBytes(GoldenResources.directory("tokenizer-deepseek-v3").resolve("chat.json")));
+            .readTree(
+                Files.readAllBytes(
+                    GoldenResources.directory("tokenizer-deepseek-v3").resolve("chat.json")));
     Map<String, ChatTemplate> templates = new HashMap<>();
     root.path("templates")
-        .forEachEntry((name, text) -> templates.put(name, ChatTemplate.of(text.stringValue(), name, TOKENS)));
+        .forEachEntry(
+            (name, text) -> templates.put(name, ChatTemplate.of(text.stringValue(), name, TOKENS)));
     List<DynamicTest> tests = new ArrayList<>();
     for (JsonNode c : root.path("cases")) {
       String template = c.path("template").stringValue();
@@ -51,13 +55,24 @@ class ChatTemplateTest {
               .withThinking(
                   thinking.isMissingNode()
                       ? ChatOptions.Thinking.DEFAULT
-                      : thinking.booleanValue() ? ChatOptions.Thinking.ON : ChatOptions.Thinking.OFF);
-      List<ChatMessage> messages = c.path("messages").valueStream().map(ChatTemplateTest::message).toList();
+                      : thinking.booleanValue()
+                          ? ChatOptions.Thinking.ON
+                          : ChatOptions.Thinking.OFF);
+      List<ChatMessage> messages =
+          c.path("messages").valueStream().map(ChatTemplateTest::message).toList();
       tests.add(
           DynamicTest.dynamicTest(
-              template + " " + c.path("name").stringValue() + " generate=" + generate + " thinking=" + thinking,
+              template
+                  + " "
+                  + c.path("name").stringValue()
+                  + " generate="
+                  + generate
+                  + " thinking="
+                  + thinking,
               () ->
-                  assertEquals(c.path("text").stringValue(), templates.get(template).render(messages, options))));
+                  assertEquals(
+                      c.path("text").stringValue(),
+                      templates.get(template).render(messages, options))));
     }
     assertEquals(84, tests.size());
     return tests.stream();
@@ -74,14 +89,16 @@ class ChatTemplateTest {
                         t.path("function").path("name").stringValue(),
                         t.path("function").path("arguments").stringValue()))
             .toList();
-    return new ChatMessage(m.path("role").stringValue(), m.path("content").stringValueOpt(), calls, Map.of());
+    return new ChatMessage(
+        m.path("role").stringValue(), m.path("content").stringValueOpt(), calls, Map.of());
   }
 
   private static String render(String template, Map<String, Object> variables) {
     return ChatTemplate.of(template, "test", TOKENS)
         .render(
             List.of(ChatMessage.user("hi")),
-            new ChatOptions(ChatOptions.Turn.ASSISTANT, ChatOptions.Thinking.DEFAULT, List.of(), variables));
+            new ChatOptions(
+                ChatOptions.Turn.ASSISTANT, ChatOptions.Thinking.DEFAULT, List.of(), variables));
   }
 
   /** Expected values are what jinja2 3.1 with transformers' settings prints. */
@@ -109,14 +126,16 @@ class ChatTemplateTest {
         "{% if z is not defined %}u{% endif %} ~ u",
         "{%- generation %}g{% endgeneration %} ~ g",
         "{% for m in l %}{% if loop.last %}{% break %}{% endif %}{{ m }}{% endfor %} ~ 12",
-        "{% set ns = namespace(x='') %}{% for m in l %}{% set ns.x = ns.x + 'a' %}{% endfor %}{{ ns.x }} ~ aaa",
+        "{% set ns = namespace(x='') %}{% for m in l %}{% set ns.x = ns.x + 'a' %}{% endfor %}{{"
+            + " ns.x }} ~ aaa",
         "{% macro f(x) %}<{{ x }}>{% endmacro %}{{ f('q') }} ~ <q>",
         "{{ messages[0]['content'] }}{{ bos_token[:3] }} ~ hi<｜b",
         "{{ 'it\\'s {{ not }} code' }} ~ it's {{ not }} code",
         "{# not a in b #}x ~ x"
       })
   void pythonSemantics(String template, String expected) {
-    Map<String, Object> variables = Map.of("s", "a</t>b</t>c", "d", Map.of("k", "v"), "l", List.of(1, 2, 3));
+    Map<String, Object> variables =
+        Map.of("s", "a</t>b</t>c", "d", Map.of("k", "v"), "l", List.of(1, 2, 3));
     assertEquals(expected, render(template, variables));
   }
 
@@ -140,23 +159,32 @@ class ChatTemplateTest {
         "{{ strftime_now('%Q') }} ~ %Q"
       })
   void errorsAreNeverSilent(String template, String expected) {
-    assertFails(HalErrorCode.CHAT_TEMPLATE_INVALID, () -> render(template, Map.of()), expected, "test", "remedy");
+    assertFails(
+        HalErrorCode.CHAT_TEMPLATE_INVALID,
+        () -> render(template, Map.of()),
+        expected,
+        "test",
+        "remedy");
   }
 
   @Test
   void messageTextIsNeverEvaluated() {
-    ChatTemplate t = ChatTemplate.of("{% for m in messages %}{{ m['content'] }}|{% endfor %}", "test", TOKENS);
+    ChatTemplate t =
+        ChatTemplate.of("{% for m in messages %}{{ m['content'] }}|{% endfor %}", "test", TOKENS);
     String hostile = "{{ 7 * 7 }}{% if true %}x{% endif %}{# c #}${7*7}#{7*7}\\n<b>'\"\n";
     assertEquals(
         hostile + "|" + hostile + "|",
-        t.render(List.of(ChatMessage.user(hostile), ChatMessage.assistant(hostile)), ChatOptions.GENERATE));
+        t.render(
+            List.of(ChatMessage.user(hostile), ChatMessage.assistant(hostile)),
+            ChatOptions.GENERATE));
   }
 
   @Test
   void trailingNewlineAndBlockWhitespace() {
     assertEquals("a", render("a\n", Map.of()));
     assertEquals("a\n", render("a\n\n", Map.of()));
-    assertEquals("x\n", render("  {% if true %}\nx\n  {% endif %}\n\n".replace("\n\n", "\n"), Map.of()));
+    assertEquals(
+        "x\n", render("  {% if true %}\nx\n  {% endif %}\n\n".replace("\n\n", "\n"), Map.of()));
   }
 
   @Test
@@ -176,12 +204,16 @@ class ChatTemplateTest {
         "<｜begin▁of▁sentence｜>s<｜User｜>u<｜Assistant｜>",
         tiny.render(List.of(ChatMessage.system("s"), ChatMessage.user("u")), ChatOptions.GENERATE));
     assertTrue(ChatTemplate.find(temp).isEmpty());
-    assertFails(HalErrorCode.CHAT_TEMPLATE_INVALID, () -> ChatTemplate.read(temp), "no chat template", "remedy");
+    assertFails(
+        HalErrorCode.CHAT_TEMPLATE_INVALID,
+        () -> ChatTemplate.read(temp),
+        "no chat template",
+        "remedy");
     Path config = temp.resolve("tokenizer_config.json");
     Files.writeString(
         config,
-        "{\"bos_token\": \"<s>\", \"chat_template\": [{\"name\": \"tool_use\", \"template\": \"T\"},"
-            + " {\"name\": \"default\", \"template\": \"{{ bos_token }}D\"}]}");
+        "{\"bos_token\": \"<s>\", \"chat_template\": [{\"name\": \"tool_use\", \"template\":"
+            + " \"T\"}, {\"name\": \"default\", \"template\": \"{{ bos_token }}D\"}]}");
     assertEquals("<s>D", ChatTemplate.read(temp).render(List.of(), ChatOptions.GENERATE));
     Files.writeString(temp.resolve("chat_template.jinja"), "{{ bos_token }}J\n");
     assertEquals("<s>J", ChatTemplate.read(temp).render(List.of(), ChatOptions.GENERATE));
@@ -189,6 +221,7 @@ class ChatTemplateTest {
     Files.writeString(config, "{\"chat_template\": 3}");
     assertFails(HalErrorCode.CHAT_TEMPLATE_INVALID, () -> ChatTemplate.read(temp), "chat_template");
     Files.writeString(config, "{");
-    assertFails(HalErrorCode.CHAT_TEMPLATE_INVALID, () -> ChatTemplate.read(temp), "not valid JSON");
+    assertFails(
+        HalErrorCode.CHAT_TEMPLATE_INVALID, () -> ChatTemplate.read(temp), "not valid JSON");
   }
 }

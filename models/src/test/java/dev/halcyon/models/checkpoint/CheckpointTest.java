@@ -30,7 +30,8 @@ class CheckpointTest {
   void bf16AndFp32HoldTheSameNumbers(String variant) {
     try (Checkpoint half = Checkpoint.open(GoldenResources.directory(variant).resolve("bf16"));
         Checkpoint full = Checkpoint.open(GoldenResources.directory(variant).resolve("fp32"))) {
-      assertEquals(full.names().stream().sorted().toList(), half.names().stream().sorted().toList());
+      assertEquals(
+          full.names().stream().sorted().toList(), half.names().stream().sorted().toList());
       int compared = 0;
       for (String name : full.names()) {
         CheckpointTensor f = full.get(name);
@@ -67,27 +68,47 @@ class CheckpointTest {
 
   @Test
   void fp8TensorsAndScales() {
-    try (Checkpoint c = Checkpoint.open(GoldenResources.directory("dsv3-fp8-tiny").resolve("fp8"))) {
-      assertEquals(DType.F8_E4M3FN, c.get("model.layers.1.self_attn.o_proj.weight", 256, 128).dtype());
-      assertEquals(DType.F32, c.get("model.layers.1.self_attn.o_proj.weight_scale_inv", 2, 1).dtype());
+    try (Checkpoint c =
+        Checkpoint.open(GoldenResources.directory("dsv3-fp8-tiny").resolve("fp8"))) {
+      assertEquals(
+          DType.F8_E4M3FN, c.get("model.layers.1.self_attn.o_proj.weight", 256, 128).dtype());
+      assertEquals(
+          DType.F32, c.get("model.layers.1.self_attn.o_proj.weight_scale_inv", 2, 1).dtype());
     }
   }
 
   @Test
   void missingTensorAndWrongShapeSaySo() {
     try (Checkpoint c = Checkpoint.open(GoldenResources.directory("dsv3-tiny").resolve("fp32"))) {
-      assertFails(HalErrorCode.TENSOR_MISSING, () -> c.get("model.layers.9.x"), "model.layers.9.x", "fp32", "remedy");
       assertFails(
-          HalErrorCode.SHAPE_MISMATCH, () -> c.get("lm_head.weight", 64, 512), "[512, 64]", "[64, 512]", "remedy");
+          HalErrorCode.TENSOR_MISSING,
+          () -> c.get("model.layers.9.x"),
+          "model.layers.9.x",
+          "fp32",
+          "remedy");
+      assertFails(
+          HalErrorCode.SHAPE_MISMATCH,
+          () -> c.get("lm_head.weight", 64, 512),
+          "[512, 64]",
+          "[64, 512]",
+          "remedy");
     }
   }
 
   @Test
   void missingFiles() throws IOException {
     assertFails(HalErrorCode.MODEL_NOT_FOUND, () -> Checkpoint.open(temp.resolve("none")), "none");
-    assertFails(HalErrorCode.CHECKPOINT_CORRUPT, () -> Checkpoint.open(temp), "model.safetensors", "remedy");
+    assertFails(
+        HalErrorCode.CHECKPOINT_CORRUPT,
+        () -> Checkpoint.open(temp),
+        "model.safetensors",
+        "remedy");
     Files.write(temp.resolve("pytorch_model.bin"), new byte[3]);
-    assertFails(HalErrorCode.CHECKPOINT_CORRUPT, () -> Checkpoint.open(temp), "pytorch_model.bin", "convert");
+    assertFails(
+        HalErrorCode.CHECKPOINT_CORRUPT,
+        () -> Checkpoint.open(temp),
+        "pytorch_model.bin",
+        "convert");
   }
 
   @Test
@@ -111,15 +132,21 @@ class CheckpointTest {
     copy(source, "model-00001-of-000002.safetensors");
     byte[] second = Files.readAllBytes(source.resolve("model-00002-of-000002.safetensors"));
     Files.write(
-        temp.resolve("model-00002-of-000002.safetensors"), java.util.Arrays.copyOf(second, second.length - 100));
+        temp.resolve("model-00002-of-000002.safetensors"),
+        java.util.Arrays.copyOf(second, second.length - 100));
     assertFails(
-        HalErrorCode.CHECKPOINT_CORRUPT, () -> Checkpoint.open(temp), "model-00002-of-000002", "truncated");
+        HalErrorCode.CHECKPOINT_CORRUPT,
+        () -> Checkpoint.open(temp),
+        "model-00002-of-000002",
+        "truncated");
   }
 
   @Test
   void indexMayNotLeaveItsDirectory() throws IOException {
     Path model = Files.createDirectory(temp.resolve("model"));
-    new SafetensorsWriter().add("t", DType.U8, new long[] {1}, bytes(1)).write(temp.resolve("outside.safetensors"));
+    new SafetensorsWriter()
+        .add("t", DType.U8, new long[] {1}, bytes(1))
+        .write(temp.resolve("outside.safetensors"));
     for (String shard :
         new String[] {
           "../outside.safetensors",
@@ -132,17 +159,25 @@ class CheckpointTest {
           "..\\\\outside.safetensors"
         }) {
       Files.writeString(
-          model.resolve("model.safetensors.index.json"), "{\"weight_map\": {\"t\": \"" + shard + "\"}}");
-      assertFails(HalErrorCode.CHECKPOINT_CORRUPT, () -> Checkpoint.open(model), "tensor 't'", "outside its directory");
+          model.resolve("model.safetensors.index.json"),
+          "{\"weight_map\": {\"t\": \"" + shard + "\"}}");
+      assertFails(
+          HalErrorCode.CHECKPOINT_CORRUPT,
+          () -> Checkpoint.open(model),
+          "tensor 't'",
+          "outside its directory");
     }
   }
 
   @Test
   void indexAndShardMustAgree() throws IOException {
-    new SafetensorsWriter().add("a", DType.U8, new long[] {1}, bytes(1)).write(temp.resolve("s.safetensors"));
+    new SafetensorsWriter()
+        .add("a", DType.U8, new long[] {1}, bytes(1))
+        .write(temp.resolve("s.safetensors"));
     Path index = temp.resolve("model.safetensors.index.json");
     Files.writeString(index, "{\"weight_map\": {\"b\": \"s.safetensors\"}}");
-    assertFails(HalErrorCode.CHECKPOINT_CORRUPT, () -> Checkpoint.open(temp), "does not hold tensor 'b'");
+    assertFails(
+        HalErrorCode.CHECKPOINT_CORRUPT, () -> Checkpoint.open(temp), "does not hold tensor 'b'");
     Files.writeString(index, "{\"weight_map\": {\"a\": 3}}");
     assertFails(HalErrorCode.CHECKPOINT_CORRUPT, () -> Checkpoint.open(temp), "file name");
     Files.writeString(index, "{\"weight_map\": []}");
@@ -173,7 +208,8 @@ class CheckpointTest {
         .write(file);
     try (Checkpoint c = Checkpoint.open(temp)) {
       assertEquals(13, c.byteSize());
-      assertEquals(java.util.List.of("odd", "f", "scalar", "empty"), java.util.List.copyOf(c.names()));
+      assertEquals(
+          java.util.List.of("odd", "f", "scalar", "empty"), java.util.List.copyOf(c.names()));
       CheckpointTensor f = c.get("f", 2);
       assertTrue(f.data().address() % 4 != 0, "an unaligned tensor is what this test is about");
       assertEquals(-2f, f.data().getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, 1));

@@ -27,7 +27,11 @@ class SafetensorsFuzzTest {
     file = Files.createTempFile("fuzz", ".safetensors");
     new SafetensorsWriter()
         .metadata("format", "pt")
-        .add("model.embed_tokens.weight", DType.BF16, new long[] {4, 3}, MemorySegment.ofArray(new byte[24]))
+        .add(
+            "model.embed_tokens.weight",
+            DType.BF16,
+            new long[] {4, 3},
+            MemorySegment.ofArray(new byte[24]))
         .add("b", DType.F32, new long[] {2}, MemorySegment.ofArray(new byte[8]))
         .add("c", DType.U8, new long[] {}, MemorySegment.ofArray(new byte[1]))
         .write(file);
@@ -40,7 +44,8 @@ class SafetensorsFuzzTest {
   }
 
   @Property(tries = 1000, shrinking = ShrinkingMode.OFF)
-  void mutatedFiles(@ForAll long seed, @ForAll @IntRange(min = 1, max = 8) int mutations) throws IOException {
+  void mutatedFiles(@ForAll long seed, @ForAll @IntRange(min = 1, max = 8) int mutations)
+      throws IOException {
     Random random = new Random(seed);
     byte[] bytes = valid.clone();
     for (int i = 0; i < mutations; i++) {

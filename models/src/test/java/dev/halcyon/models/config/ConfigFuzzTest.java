@@ -26,9 +26,33 @@ class ConfigFuzzTest {
   private static final Set<HalErrorCode> EXPECTED =
       EnumSet.of(HalErrorCode.CONFIG_INVALID, HalErrorCode.UNSUPPORTED_ARCHITECTURE);
   private static final String[] VALUES = {
-    "0", "-1", "1", "2", "3", "7", "1.5", "-0.0", "1e308", "1e999", "2147483647", "2147483648", "9223372036854775807",
-    "99999999999999999999999", "true", "false", "null", "\"\"", "\"yarn\"", "\"x\"", "[]", "[1,2]", "[128,128]", "{}",
-    "{\"type\":\"yarn\",\"factor\":1}", "{\"rope_type\":\"yarn\",\"factor\":1e6,\"beta_fast\":1e-300}", "\"NaN\""
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "7",
+    "1.5",
+    "-0.0",
+    "1e308",
+    "1e999",
+    "2147483647",
+    "2147483648",
+    "9223372036854775807",
+    "99999999999999999999999",
+    "true",
+    "false",
+    "null",
+    "\"\"",
+    "\"yarn\"",
+    "\"x\"",
+    "[]",
+    "[1,2]",
+    "[128,128]",
+    "{}",
+    "{\"type\":\"yarn\",\"factor\":1}",
+    "{\"rope_type\":\"yarn\",\"factor\":1e6,\"beta_fast\":1e-300}",
+    "\"NaN\""
   };
 
   private static byte[] golden(String variant) throws IOException {
@@ -36,7 +60,8 @@ class ConfigFuzzTest {
   }
 
   @Property(tries = 1000, shrinking = ShrinkingMode.OFF)
-  void replacedFields(@ForAll long seed, @ForAll @IntRange(min = 1, max = 4) int changes) throws IOException {
+  void replacedFields(@ForAll long seed, @ForAll @IntRange(min = 1, max = 4) int changes)
+      throws IOException {
     Random random = new Random(seed);
     String variant = GoldenResources.VARIANTS.get(random.nextInt(GoldenResources.VARIANTS.size()));
     ObjectNode node = (ObjectNode) JsonMapper.shared().readTree(golden(variant));
@@ -53,7 +78,8 @@ class ConfigFuzzTest {
   }
 
   @Property(tries = 1000, shrinking = ShrinkingMode.OFF)
-  void mutatedBytes(@ForAll long seed, @ForAll @IntRange(min = 1, max = 6) int changes) throws IOException {
+  void mutatedBytes(@ForAll long seed, @ForAll @IntRange(min = 1, max = 6) int changes)
+      throws IOException {
     Random random = new Random(seed);
     byte[] bytes = golden("dsv3-fp8-tiny");
     for (int i = 0; i < changes; i++) {

@@ -50,7 +50,8 @@ class ConfigReaderTest {
   @TempDir Path temp;
 
   private static DeepSeekConfig parse(String json) {
-    return ConfigReader.parse(new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)), "test.json");
+    return ConfigReader.parse(
+        new ByteArrayInputStream(json.getBytes(StandardCharsets.UTF_8)), "test.json");
   }
 
   private static String edit(Consumer<ObjectNode> change) {
@@ -112,9 +113,12 @@ class ConfigReaderTest {
   @Test
   void defaultsOfTheFamilies() {
     String[] optional = {
-      "topk_method", "scoring_func", "norm_topk_prob", "routed_scaling_factor", "n_group", "topk_group",
-      "n_shared_experts", "first_k_dense_replace", "rms_norm_eps", "rope_theta", "rope_scaling", "moe_layer_freq",
-      "max_position_embeddings", "quantization_config", "torch_dtype", "bos_token_id", "eos_token_id"
+      "topk_method", "scoring_func", "norm_topk_prob", "routed_scaling_factor", "n_group",
+          "topk_group",
+      "n_shared_experts", "first_k_dense_replace", "rms_norm_eps", "rope_theta", "rope_scaling",
+          "moe_layer_freq",
+      "max_position_embeddings", "quantization_config", "torch_dtype", "bos_token_id",
+          "eos_token_id"
     };
     DeepSeekConfig v3 = parse(edit(n -> n.remove(List.of(optional))));
     MoeConfig m3 = v3.moe().orElseThrow();
@@ -135,7 +139,9 @@ class ConfigReaderTest {
             edit(
                 n -> {
                   n.remove(List.of(optional));
-                  n.put("model_type", "deepseek_v2").putArray("architectures").add("DeepseekV2ForCausalLM");
+                  n.put("model_type", "deepseek_v2")
+                      .putArray("architectures")
+                      .add("DeepseekV2ForCausalLM");
                 }));
     MoeConfig m2 = v2.moe().orElseThrow();
     assertEquals(TopkMethod.GREEDY, m2.topkMethod());
@@ -183,7 +189,9 @@ class ConfigReaderTest {
             edit(
                 n -> {
                   n.remove("rope_scaling");
-                  n.putObject("rope_parameters").put("rope_type", "default").put("rope_theta", 50000.0);
+                  n.putObject("rope_parameters")
+                      .put("rope_type", "default")
+                      .put("rope_theta", 50000.0);
                 }));
     assertTrue(plain.rope().yarn().isEmpty());
     assertEquals(50000, plain.rope().theta());
@@ -206,7 +214,9 @@ class ConfigReaderTest {
     assertTrue(dense.moe().isEmpty());
     assertFalse(dense.isMoeLayer(60));
     assertFalse(parse(edit(n -> n.putNull("q_lora_rank"))).hasQueryLatent());
-    assertEquals(0, parse(edit(n -> n.putNull("n_shared_experts"))).moe().orElseThrow().sharedIntermediate());
+    assertEquals(
+        0,
+        parse(edit(n -> n.putNull("n_shared_experts"))).moe().orElseThrow().sharedIntermediate());
   }
 
   @Test
@@ -214,14 +224,19 @@ class ConfigReaderTest {
     Files.writeString(temp.resolve("config.json"), V3);
     Files.writeString(
         temp.resolve("generation_config.json"),
-        "{\"eos_token_id\": [128805, 1], \"do_sample\": true, \"temperature\": 0.6, \"top_p\": 0.95}");
+        "{\"eos_token_id\": [128805, 1], \"do_sample\": true, \"temperature\": 0.6, \"top_p\":"
+            + " 0.95}");
     DeepSeekConfig c = ConfigReader.read(temp);
     assertEquals(List.of(128805, 1), c.eosIds());
     assertEquals(0.6, c.generation().temperature().orElseThrow());
     assertEquals(0.95, c.generation().topP().orElseThrow());
     Files.writeString(temp.resolve("generation_config.json"), "{\"eos_token_id\": 999999}");
     assertFails(
-        HalErrorCode.CONFIG_INVALID, () -> ConfigReader.read(temp), "generation_config.json", "eos_token_id", "999999");
+        HalErrorCode.CONFIG_INVALID,
+        () -> ConfigReader.read(temp),
+        "generation_config.json",
+        "eos_token_id",
+        "999999");
   }
 
   @ParameterizedTest
@@ -260,7 +275,8 @@ class ConfigReaderTest {
         "rope_scaling | 3 | rope_scaling",
         "rope_scaling | {\"type\": \"yarn\"} | rope_scaling.factor",
         "rope_scaling | {\"type\": \"yarn\", \"factor\": 0.5} | rope_scaling.factor",
-        "rope_scaling | {\"type\": \"yarn\", \"factor\": 4, \"beta_fast\": 1, \"beta_slow\": 32} | beta_fast",
+        "rope_scaling | {\"type\": \"yarn\", \"factor\": 4, \"beta_fast\": 1, \"beta_slow\": 32} |"
+            + " beta_fast",
         "eos_token_id | 129280 | eos_token_id",
         "eos_token_id | [1, \"a\"] | eos_token_id",
         "bos_token_id | -1 | bos_token_id",
@@ -268,11 +284,19 @@ class ConfigReaderTest {
         "torch_dtype | \"int3\" | torch_dtype",
         "max_position_embeddings | 0 | max_position_embeddings",
         "quantization_config | {\"quant_method\": \"fp8\"} | weight_block_size",
-        "quantization_config | {\"quant_method\": \"fp8\", \"weight_block_size\": [0, 128]} | weight_block_size"
+        "quantization_config | {\"quant_method\": \"fp8\", \"weight_block_size\": [0, 128]} |"
+            + " weight_block_size"
       })
   void invalidValuesAreNamed(String field, String value, String expected) {
     String json = edit(n -> replace(n, field, value));
-    assertFails(HalErrorCode.CONFIG_INVALID, () -> parse(json), expected, field, "test.json", "expected", "remedy");
+    assertFails(
+        HalErrorCode.CONFIG_INVALID,
+        () -> parse(json),
+        expected,
+        field,
+        "test.json",
+        "expected",
+        "remedy");
   }
 
   @ParameterizedTest
@@ -291,18 +315,21 @@ class ConfigReaderTest {
         "hidden_act | \"gelu\" | gelu",
         "rope_scaling | {\"type\": \"linear\", \"factor\": 2} | linear",
         "quantization_config | {\"quant_method\": \"gptq\"} | gptq",
-        "quantization_config | {\"quant_method\": \"fp8\", \"activation_scheme\": \"static\"} | static"
+        "quantization_config | {\"quant_method\": \"fp8\", \"activation_scheme\": \"static\"} |"
+            + " static"
       })
   void unsupportedModelsAreExplained(String field, String value, String expected) {
     String json = edit(n -> replace(n, field, value));
-    assertFails(HalErrorCode.UNSUPPORTED_ARCHITECTURE, () -> parse(json), expected, "test.json", "remedy");
+    assertFails(
+        HalErrorCode.UNSUPPORTED_ARCHITECTURE, () -> parse(json), expected, "test.json", "remedy");
   }
 
   @Test
   void widthsThatOverflowTogether() {
     String heads = edit(n -> n.put("num_attention_heads", 65536).put("v_head_dim", 65536));
     assertFails(HalErrorCode.CONFIG_INVALID, () -> parse(heads), "num_attention_heads", "2^31");
-    String shared = edit(n -> n.put("n_shared_experts", 65536).put("moe_intermediate_size", 1 << 20));
+    String shared =
+        edit(n -> n.put("n_shared_experts", 65536).put("moe_intermediate_size", 1 << 20));
     assertFails(HalErrorCode.CONFIG_INVALID, () -> parse(shared), "n_shared_experts", "2^31");
   }
 
@@ -316,9 +343,18 @@ class ConfigReaderTest {
 
   @Test
   void brokenFiles() throws IOException {
-    assertFails(HalErrorCode.MODEL_NOT_FOUND, () -> ConfigReader.read(temp), "config.json", temp.toString());
+    assertFails(
+        HalErrorCode.MODEL_NOT_FOUND,
+        () -> ConfigReader.read(temp),
+        "config.json",
+        temp.toString());
     Files.writeString(temp.resolve("config.json"), V3.substring(0, 300));
-    assertFails(HalErrorCode.CONFIG_INVALID, () -> ConfigReader.read(temp), "not valid JSON", "config.json", "line");
+    assertFails(
+        HalErrorCode.CONFIG_INVALID,
+        () -> ConfigReader.read(temp),
+        "not valid JSON",
+        "config.json",
+        "line");
     assertFails(HalErrorCode.CONFIG_INVALID, () -> parse(""), "nothing");
     assertFails(HalErrorCode.CONFIG_INVALID, () -> parse("[1]"), "JSON object");
     assertFails(HalErrorCode.CONFIG_INVALID, () -> parse("{}"), "model_type");

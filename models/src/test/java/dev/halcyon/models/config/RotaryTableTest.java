@@ -39,9 +39,11 @@ class RotaryTableTest {
   void publishedModels() {
     RopeConfig v3 = yarn(1e4, 40, 4096, 32, 1, 1.0);
     assertEquals(0.135233779, RotaryTable.softmaxScale(v3, 192), 1e-9);
-    assertEquals(0.114721387, RotaryTable.softmaxScale(yarn(1e4, 40, 4096, 32, 1, 0.707), 192), 1e-9);
+    assertEquals(
+        0.114721387, RotaryTable.softmaxScale(yarn(1e4, 40, 4096, 32, 1, 0.707), 192), 1e-9);
     assertEquals(0.130860800, RotaryTable.softmaxScale(yarn(5e4, 32, 4096, 1, 1, 1.0), 192), 1e-9);
-    // correction range of DeepSeek-V3 is 10..23: pairs up to 10 keep their frequency, pairs from 23 on are divided by 40
+    // correction range of DeepSeek-V3 is 10..23: pairs up to 10 keep their frequency, pairs from 23
+    // on are divided by 40
     double[] f = RotaryTable.of(v3, 64).inverseFrequencies();
     assertEquals(Math.pow(1e4, -20.0 / 64), f[10], 1e-12);
     assertEquals(Math.pow(1e4, -46.0 / 64) / 40, f[23], 1e-12);
@@ -56,7 +58,14 @@ class RotaryTableTest {
   void withoutMscaleTheYarnDefaultScalesCosAndSin() {
     RopeConfig.Yarn bare =
         new RopeConfig.Yarn(
-            40, 4096, 32, 1, OptionalDouble.empty(), OptionalDouble.empty(), OptionalDouble.empty(), true);
+            40,
+            4096,
+            32,
+            1,
+            OptionalDouble.empty(),
+            OptionalDouble.empty(),
+            OptionalDouble.empty(),
+            true);
     RopeConfig rope = new RopeConfig(1e4, RopeConfig.Layout.INTERLEAVED, Optional.of(bare));
     assertEquals(0.1 * Math.log(40) + 1, RotaryTable.of(rope, 64).multiplier(), 1e-12);
     assertEquals(1 / Math.sqrt(192), RotaryTable.softmaxScale(rope, 192), 1e-12);
@@ -64,7 +73,8 @@ class RotaryTableTest {
 
   @Test
   void positionsStartAnywhere() {
-    RotaryTable t = RotaryTable.of(new RopeConfig(1e4, RopeConfig.Layout.INTERLEAVED, Optional.empty()), 8);
+    RotaryTable t =
+        RotaryTable.of(new RopeConfig(1e4, RopeConfig.Layout.INTERLEAVED, Optional.empty()), 8);
     float[] all = t.cos(0, 12);
     float[] tail = t.cos(10, 2);
     for (int i = 0; i < tail.length; i++) {
@@ -73,7 +83,8 @@ class RotaryTableTest {
     assertEquals((float) Math.sin(10), t.sin(10, 1)[0]);
   }
 
-  private static RopeConfig yarn(double theta, double factor, int original, double fast, double slow, double mscale) {
+  private static RopeConfig yarn(
+      double theta, double factor, int original, double fast, double slow, double mscale) {
     return new RopeConfig(
         theta,
         RopeConfig.Layout.INTERLEAVED,

@@ -54,13 +54,19 @@ class GoldenFileTest {
     try (GoldenFile g = GoldenFile.read(GoldenResources.golden("dsv3-tiny"))) {
       assertEquals(14 * 4, g.ints("trace.chat.layer1.gate_indices").length);
       assertTrue(g.hasTensor("trace.chat.final_norm"));
-      assertFails(HalErrorCode.GOLDEN_INVALID, () -> g.floats("trace.chat.layer1.gate_indices"), "I32", "F32");
+      assertFails(
+          HalErrorCode.GOLDEN_INVALID,
+          () -> g.floats("trace.chat.layer1.gate_indices"),
+          "I32",
+          "F32");
       assertFails(HalErrorCode.GOLDEN_INVALID, () -> g.tensor("nope"), "nope");
       assertFails(HalErrorCode.GOLDEN_INVALID, () -> g.prompt("nope"), "nope");
       assertEquals("code", g.prompt("code").name());
     }
     try (GoldenFile g = GoldenFile.read(GoldenResources.golden("dsv3-fp8-tiny"))) {
-      assertEquals("model.layers.1.self_attn.o_proj.weight", g.fp8().orElseThrow().gemmWeight().orElseThrow());
+      assertEquals(
+          "model.layers.1.self_attn.o_proj.weight",
+          g.fp8().orElseThrow().gemmWeight().orElseThrow());
       assertTrue(g.fp8().orElseThrow().scaleFormat().isEmpty());
       assertEquals(14 * 256, g.bytes("actquant.q").length);
     }
@@ -79,7 +85,8 @@ class GoldenFileTest {
     String text = Files.readString(source);
     Files.writeString(json, text.replaceFirst("\"name\": \"code\"", "\"name\": \"lost\""));
     assertFails(HalErrorCode.GOLDEN_INVALID, () -> GoldenFile.read(json), "lost.logits");
-    Files.writeString(json, text.replaceFirst("\"greedy_ids\": \\[\\s*\\d+", "\"greedy_ids\": [-1"));
+    Files.writeString(
+        json, text.replaceFirst("\"greedy_ids\": \\[\\s*\\d+", "\"greedy_ids\": [-1"));
     assertFails(HalErrorCode.GOLDEN_INVALID, () -> GoldenFile.read(json), "greedy_ids");
     Files.writeString(json, text.substring(0, text.length() / 2));
     assertFails(HalErrorCode.GOLDEN_INVALID, () -> GoldenFile.read(json), "not valid JSON");

@@ -18,7 +18,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class SamplerTest {
-  private static final SamplingOptions WARM = SamplingOptions.greedy(16).withTemperature(1).withSeed(42);
+  private static final SamplingOptions WARM =
+      SamplingOptions.greedy(16).withTemperature(1).withSeed(42);
 
   private static float[] randomLogits(int n, long seed) {
     Random random = new Random(seed);
@@ -54,13 +55,25 @@ class SamplerTest {
 
   @Test
   void brokenLogitsAreErrors() {
-    for (SamplingOptions options : List.of(SamplingOptions.greedy(1), WARM, WARM.withTopK(2), WARM.withTopP(0.5))) {
+    for (SamplingOptions options :
+        List.of(SamplingOptions.greedy(1), WARM, WARM.withTopK(2), WARM.withTopP(0.5))) {
       Sampler s = new Sampler(options);
-      assertFails(HalErrorCode.INVALID_ARGUMENT, () -> s.sample(new float[] {1, Float.NaN}), "logit 1 is NaN");
-      assertFails(HalErrorCode.INVALID_ARGUMENT, () -> s.sample(new float[] {Float.NaN, 1}), "logit 0 is NaN");
-      assertFails(HalErrorCode.INVALID_ARGUMENT, () -> s.sample(new float[] {1, Float.POSITIVE_INFINITY}), "+Infinity");
       assertFails(
-          HalErrorCode.INVALID_ARGUMENT, () -> s.sample(new float[] {Float.NEGATIVE_INFINITY}), "all logits");
+          HalErrorCode.INVALID_ARGUMENT,
+          () -> s.sample(new float[] {1, Float.NaN}),
+          "logit 1 is NaN");
+      assertFails(
+          HalErrorCode.INVALID_ARGUMENT,
+          () -> s.sample(new float[] {Float.NaN, 1}),
+          "logit 0 is NaN");
+      assertFails(
+          HalErrorCode.INVALID_ARGUMENT,
+          () -> s.sample(new float[] {1, Float.POSITIVE_INFINITY}),
+          "+Infinity");
+      assertFails(
+          HalErrorCode.INVALID_ARGUMENT,
+          () -> s.sample(new float[] {Float.NEGATIVE_INFINITY}),
+          "all logits");
       assertFails(HalErrorCode.INVALID_ARGUMENT, () -> s.sample(new float[0]), "no logits");
     }
   }
@@ -68,7 +81,8 @@ class SamplerTest {
   @Test
   void aSeedRepeats() {
     float[] logits = randomLogits(500, 3);
-    for (SamplingOptions options : List.of(WARM, WARM.withTopK(40), WARM.withTopP(0.9), WARM.withTopK(40).withTopP(0.9))) {
+    for (SamplingOptions options :
+        List.of(WARM, WARM.withTopK(40), WARM.withTopP(0.9), WARM.withTopK(40).withTopP(0.9))) {
       Sampler a = new Sampler(options);
       Sampler b = new Sampler(options);
       Sampler other = new Sampler(options.withSeed(43));
@@ -88,8 +102,7 @@ class SamplerTest {
     float[] flat = new float[1000];
     int[] drawn = IntStream.range(0, 4).map(i -> s.sample(flat)).toArray();
     // SplitMix64 from 42: the first four outputs, as fractions of 2^64, times 1000
-    assertEquals(
-        List.of(741, 159, 278, 344), Arrays.stream(drawn).boxed().toList());
+    assertEquals(List.of(741, 159, 278, 344), Arrays.stream(drawn).boxed().toList());
   }
 
   @Test
@@ -98,7 +111,8 @@ class SamplerTest {
       float[] logits = randomLogits(60, round);
       logits[7] = logits[11];
       Integer[] order = IntStream.range(0, 60).boxed().toArray(Integer[]::new);
-      Arrays.sort(order, Comparator.comparingDouble((Integer i) -> -logits[i]).thenComparing(i -> i));
+      Arrays.sort(
+          order, Comparator.comparingDouble((Integer i) -> -logits[i]).thenComparing(i -> i));
       assertEquals(Set.copyOf(Arrays.asList(order).subList(0, 5)), drawn(WARM.withTopK(5), logits));
       double total = 0;
       for (float l : logits) {
@@ -109,7 +123,8 @@ class SamplerTest {
       while (mass < 0.6 * total) {
         mass += Math.exp(logits[order[kept++]]);
       }
-      assertEquals(Set.copyOf(Arrays.asList(order).subList(0, kept)), drawn(WARM.withTopP(0.6), logits));
+      assertEquals(
+          Set.copyOf(Arrays.asList(order).subList(0, kept)), drawn(WARM.withTopP(0.6), logits));
       double five = 0;
       for (int i = 0; i < 5; i++) {
         five += Math.exp(logits[order[i]]);
@@ -119,7 +134,9 @@ class SamplerTest {
       while (mass < 0.5 * five) {
         mass += Math.exp(logits[order[kept++]]);
       }
-      assertEquals(Set.copyOf(Arrays.asList(order).subList(0, kept)), drawn(WARM.withTopK(5).withTopP(0.5), logits));
+      assertEquals(
+          Set.copyOf(Arrays.asList(order).subList(0, kept)),
+          drawn(WARM.withTopK(5).withTopP(0.5), logits));
     }
   }
 
@@ -162,13 +179,19 @@ class SamplerTest {
 
   @Test
   void optionsAreValidated() {
-    assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withTemperature(-1), "temperature", "-1.0", "remedy");
+    assertFails(
+        HalErrorCode.INVALID_OPTION,
+        () -> WARM.withTemperature(-1),
+        "temperature",
+        "-1.0",
+        "remedy");
     assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withTemperature(Double.NaN), "temperature");
     assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withTopK(-1), "top-k");
     assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withTopP(0), "top-p");
     assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withTopP(1.1), "top-p");
     assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withMaxTokens(0), "max-tokens");
     assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withStop(List.of("")), "stop");
-    assertFails(HalErrorCode.INVALID_OPTION, () -> WARM.withStopTokenIds(Set.of(-2)), "stop-token-ids");
+    assertFails(
+        HalErrorCode.INVALID_OPTION, () -> WARM.withStopTokenIds(Set.of(-2)), "stop-token-ids");
   }
 }

@@ -9,7 +9,13 @@ import java.util.List;
 public final class GoldenResources {
   /** Every variant with a float32 checkpoint. */
   public static final List<String> FLOAT_VARIANTS =
-      List.of("dsv2-tiny", "dsv2lite-tiny", "dsv3-tiny", "dsv3-tiny-long", "dsv3-negbias-tiny", "moonlight-tiny");
+      List.of(
+          "dsv2-tiny",
+          "dsv2lite-tiny",
+          "dsv3-tiny",
+          "dsv3-tiny-long",
+          "dsv3-negbias-tiny",
+          "moonlight-tiny");
 
   /** Every variant. */
   public static final List<String> VARIANTS =

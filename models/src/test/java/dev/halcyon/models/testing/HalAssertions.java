@@ -13,7 +13,9 @@ import org.junit.jupiter.api.function.Executable;
 public final class HalAssertions {
   private HalAssertions() {}
 
-  /** Runs {@code call}, which must fail with {@code code} and a message that contains every word. */
+  /**
+   * Runs {@code call}, which must fail with {@code code} and a message that contains every word.
+   */
   public static HalException assertFails(HalErrorCode code, Executable call, String... words) {
     HalException e = assertThrows(HalException.class, call);
     assertEquals(code, e.code(), e.getMessage());

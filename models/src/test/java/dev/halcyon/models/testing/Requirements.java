@@ -3,14 +3,28 @@ package dev.halcyon.models.testing;
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.abort;
 
+import dev.halcyon.hal.DeviceUri;
+import dev.halcyon.hal.HalRegistry;
 import java.util.Arrays;
 
 /**
- * What a test needs and this machine may lack. A lacking facility skips the test with its reason, unless the system
- * property {@code halcyon.require} (comma-separated) names it: then the test fails.
+ * What a test needs and this machine may lack. A lacking facility skips the test with its reason,
+ * unless the system property {@code halcyon.require} (comma-separated) names it: then the test
+ * fails.
  */
 public final class Requirements {
   private Requirements() {}
+
+  /** Goes on if {@code uri} is a device of this machine; its scheme is the facility. */
+  public static void requireDevice(String uri) {
+    String backend = DeviceUri.parse(uri).scheme();
+    HalRegistry.Probed probed =
+        HalRegistry.discover().probeAll().stream()
+            .filter(p -> p.backend().equals(backend))
+            .findFirst()
+            .orElseThrow(() -> new AssertionError("no backend " + backend + " on the class path"));
+    require(backend, !probed.devices().isEmpty(), probed.probe().toString());
+  }
 
   /** Goes on if {@code condition}; otherwise skips or fails the calling test. */
   public static void require(String facility, boolean condition, String reason) {
@@ -18,7 +32,9 @@ public final class Requirements {
       return;
     }
     boolean required =
-        Arrays.stream(System.getProperty("halcyon.require", "").split(",")).map(String::strip).anyMatch(facility::equals);
+        Arrays.stream(System.getProperty("halcyon.require", "").split(","))
+            .map(String::strip)
+            .anyMatch(facility::equals);
     if (required) {
       fail("'" + facility + "' is required here but missing: " + reason);
     }

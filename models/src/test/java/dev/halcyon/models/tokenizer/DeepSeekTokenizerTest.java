@@ -15,8 +15,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * The tokenizer of DeepSeek-V3 against ids made by the Hugging Face library. Its file is too large for the repository:
- * {@code tools/fetch-tokenizer.sh} fetches it.
+ * The tokenizer of DeepSeek-V3 against ids made by the Hugging Face library. Its file is too large
+ * for the repository: {@code tools/fetch-tokenizer.sh} fetches it.
  */
 class DeepSeekTokenizerTest {
   private static Tokenizer tokenizer;
@@ -27,7 +27,9 @@ class DeepSeekTokenizerTest {
     Requirements.require(
         "tokenizer",
         Files.isRegularFile(dir.resolve("tokenizer.json")),
-        "no tokenizer.json in " + dir + "; run tools/fetch-tokenizer.sh or set -Dhalcyon.tokenizer.dir");
+        "no tokenizer.json in "
+            + dir
+            + "; run tools/fetch-tokenizer.sh or set -Dhalcyon.tokenizer.dir");
     tokenizer = Tokenizer.open(dir);
   }
 
@@ -54,14 +56,17 @@ class DeepSeekTokenizerTest {
       String text = c.path("text").stringValue();
       int[] ids = ids(c);
       assertArrayEquals(ids, tokenizer.encode(text), text);
-      assertEquals(c.path("decoded_keep_special").stringValue(), tokenizer.decode(ids, SpecialText.KEEP));
-      assertEquals(c.path("decoded_skip_special").stringValue(), tokenizer.decode(ids, SpecialText.SKIP));
+      assertEquals(
+          c.path("decoded_keep_special").stringValue(), tokenizer.decode(ids, SpecialText.KEEP));
+      assertEquals(
+          c.path("decoded_skip_special").stringValue(), tokenizer.decode(ids, SpecialText.SKIP));
       IncrementalDecoder stream = tokenizer.incrementalDecoder(SpecialText.KEEP);
       StringBuilder streamed = new StringBuilder();
       for (int id : ids) {
         streamed.append(stream.accept(id));
       }
-      assertEquals(c.path("decoded_keep_special").stringValue(), streamed.append(stream.flush()).toString());
+      assertEquals(
+          c.path("decoded_keep_special").stringValue(), streamed.append(stream.flush()).toString());
       n++;
     }
     assertEquals(184, n);

@@ -40,7 +40,8 @@ class TokenizerTest {
     try (Tokenizer t = Tokenizer.open(GoldenResources.anyCheckpoint(variant));
         GoldenFile g = GoldenFile.read(GoldenResources.golden(variant))) {
       for (GoldenPrompt p : g.prompts()) {
-        // prompts start with the begin-of-text token; some spell it out, for the others the caller adds it
+        // prompts start with the begin-of-text token; some spell it out, for the others the caller
+        // adds it
         int[] ids = t.encode(p.text());
         if (ids.length + 1 == p.tokenIds().length) {
           int[] withBos = new int[ids.length + 1];
@@ -68,7 +69,8 @@ class TokenizerTest {
       assertArrayEquals(new int[0], t.encode(""));
       assertEquals("", t.decode(new int[0]));
       assertEquals("", t.decode(new int[] {100_000}));
-      assertFails(HalErrorCode.INVALID_ARGUMENT, () -> t.decode(new int[] {3, -1}), "-1", "position 1");
+      assertFails(
+          HalErrorCode.INVALID_ARGUMENT, () -> t.decode(new int[] {3, -1}), "-1", "position 1");
     }
   }
 
@@ -107,7 +109,8 @@ class TokenizerTest {
           StringBuilder all = new StringBuilder();
           for (int id : ids) {
             String piece = d.accept(id);
-            assertTrue(piece.isEmpty() || !Character.isHighSurrogate(piece.charAt(piece.length() - 1)));
+            assertTrue(
+                piece.isEmpty() || !Character.isHighSurrogate(piece.charAt(piece.length() - 1)));
             all.append(piece);
           }
           all.append(d.flush());
@@ -163,14 +166,23 @@ class TokenizerTest {
 
   @Test
   void missingAndInvalidFiles() throws IOException {
-    assertFails(HalErrorCode.TOKENIZER_MISSING, () -> Tokenizer.open(temp), "tokenizer.json", "remedy");
+    assertFails(
+        HalErrorCode.TOKENIZER_MISSING, () -> Tokenizer.open(temp), "tokenizer.json", "remedy");
     Path file = temp.resolve("tokenizer.json");
     for (String broken :
-        List.of("", "{", "[]", "{}", "{\"added_tokens\": [{\"id\": -1, \"content\": \"x\"}]}", "{\"model\": {}}")) {
+        List.of(
+            "",
+            "{",
+            "[]",
+            "{}",
+            "{\"added_tokens\": [{\"id\": -1, \"content\": \"x\"}]}",
+            "{\"model\": {}}")) {
       Files.writeString(file, broken);
-      assertFails(HalErrorCode.TOKENIZER_INVALID, () -> Tokenizer.open(temp), "tokenizer.json", "remedy");
+      assertFails(
+          HalErrorCode.TOKENIZER_INVALID, () -> Tokenizer.open(temp), "tokenizer.json", "remedy");
     }
     Files.writeString(file, "{\"model\": {\"type\": \"Nonsense\", \"vocab\": {\"a\": 0}}}");
-    assertFails(HalErrorCode.TOKENIZER_INVALID, () -> Tokenizer.open(temp), "tokenizer.json", "remedy");
+    assertFails(
+        HalErrorCode.TOKENIZER_INVALID, () -> Tokenizer.open(temp), "tokenizer.json", "remedy");
   }
 }
