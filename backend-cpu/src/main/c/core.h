@@ -215,10 +215,17 @@ static AINLINE void gemv_step(int wt, int NV, int R, int M, int scaled, const ui
         x_pair(xt, x[m] + k, &xv[m][0], &xv[m][1]);
         if (NV == 4) x_pair(xt, x[m] + k + VSTEP, &xv[m][2], &xv[m][3]);
     }
+    if (wt == HC_I4 && R == 4) { /* a step is a fraction of a line: the rows take turns */
+        const int64_t turn = NV == 4 ? (k / (2 * VSTEP) & 1) * 2 : k / VSTEP & 3;
+        const uint8_t *p = row[0] + turn * (row[1] - row[0]) + at + ahead;
+        __builtin_prefetch(p, 0, 2);
+        if (NV == 4) __builtin_prefetch(p + (row[1] - row[0]), 0, 2);
+    }
     UNROLL for (int r = 0; r < R; r++) {
         vf w[4];
         const uint8_t *p = row[r] + at;
-        UNROLL for (int l = 0; l < NV * (int)w_bytes(wt, VL); l += 64) __builtin_prefetch(p + ahead + l, 0, 2);
+        if (wt != HC_I4 || R != 4)
+            UNROLL for (int l = 0; l < NV * (int)w_bytes(wt, VL); l += 64) __builtin_prefetch(p + ahead + l, 0, 2);
         if (NV == 4) w_quad(wt, p, w);
         else w_pair(wt, p, &w[0], &w[1]);
         UNROLL for (int v = 0; v < NV; v++) {

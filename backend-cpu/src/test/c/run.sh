@@ -7,7 +7,7 @@ CC=${CC:-gcc}
 arch=linux-$(uname -m)
 for kind in plain sanitize; do
     extra=""
-    [ $kind = plain ] || extra="-g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+    [ $kind = plain ] || extra="-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
     HC_CFLAGS=$extra "$main/build.sh" "$1/$kind"
     lib=$1/$kind/native/$arch
     # shellcheck disable=SC2086
