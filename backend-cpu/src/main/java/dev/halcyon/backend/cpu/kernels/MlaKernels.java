@@ -268,8 +268,7 @@ final class MlaKernels {
         long acc = outh + 4 * (t + i) * outToken;
         math.onlineSoftmax(row, visible, scale, max + at, sum + at, acc, vDim);
       }
-      math.times(
-          scores, tile, count, values, vDim, seen, vDim, outh + 4 * t * outToken, outToken);
+      math.times(scores, tile, count, values, vDim, seen, vDim, outh + 4 * t * outToken, outToken);
     }
   }
 }

@@ -199,8 +199,7 @@ final class ScalarMath implements KernelMath {
   }
 
   @Override
-  public void onlineSoftmax(
-      long s, long n, float scale, long max, long sum, long acc, long width) {
+  public void onlineSoftmax(long s, long n, float scale, long max, long sum, long acc, long width) {
     float before = Raw.f32(max);
     float now = before;
     for (long i = 0; i < n; i++) {

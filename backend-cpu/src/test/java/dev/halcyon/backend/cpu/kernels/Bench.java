@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Named;
 
 /**
  * A tier with native memory to run its kernels in. Every array has guard bands on both sides;
@@ -30,12 +31,12 @@ final class Bench implements AutoCloseable {
   }
 
   /** All tiers this process can have: a parameter source. */
-  static Stream<KernelTier> tiers() {
+  static Stream<Named<KernelTier>> tiers() {
     List<KernelTier> tiers = new ArrayList<>();
     tiers.add(KernelTiers.scalar());
     KernelTiers.vector().tier().ifPresent(tiers::add);
     NativeLibraryTier.find().ifPresent(tiers::add);
-    return tiers.stream();
+    return tiers.stream().map(tier -> Named.of(tier.name(), tier));
   }
 
   /** Address of {@code n} bytes, {@code shift} bytes off a 64-byte boundary. */
