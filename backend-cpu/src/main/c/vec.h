@@ -39,10 +39,14 @@ static AINLINE vf vexp(vf x) {
     return vscale2(vadd(p, vset(1.0f)), n);
 }
 
-/* Sums of n vectors to out[0..n). */
+/* Sums of n vectors to out[0..n), each in the same order whatever n is: results must not depend on how work is cut. */
 static AINLINE void vsums(const vf *v, int n, float *out) {
     int i = 0;
     for (; i + 4 <= n; i += 4) vsum4(v[i], v[i + 1], v[i + 2], v[i + 3], out + i);
-    for (; i < n; i++) out[i] = vsum(v[i]);
+    for (; i < n; i++) {
+        float t[4];
+        vsum4(v[i], v[i], v[i], v[i], t);
+        out[i] = t[0];
+    }
 }
 #endif

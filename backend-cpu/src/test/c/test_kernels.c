@@ -154,6 +154,13 @@ static void linear_case(int wi, int64_t M, int64_t N, int64_t K, int extras) {
     char what[99];
     snprintf(what, 99, "linear w%d M%ld N%ld K%ld", wi, (long)M, (long)N, (long)K);
     check(what, y, want, mag, M * N, 2e-6);
+    if (!extras) { /* the result must not depend on the cut */
+        float *whole = farr(M * N);
+        s[6] = P(whole);
+        hc_run(HC_LINEAR, s, 0, N);
+        expect("linear cut", !memcmp(y, whole, sizeof(float) * (size_t)(M * N)));
+        free(whole);
+    }
     free(x), free(y), free(b), free(want), free(mag), unmake(&w);
 }
 
