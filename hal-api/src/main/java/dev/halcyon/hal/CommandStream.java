@@ -28,6 +28,9 @@ public final class CommandStream implements AutoCloseable {
   /** How long {@link #close} waits for enqueued work. */
   public static final Duration CLOSE_DEADLINE = Duration.ofSeconds(60);
 
+  /** Fences kept before those already passed are freed. */
+  private static final int KEPT_FENCES = 64;
+
   private static final boolean DEBUG_SYNC = Boolean.getBoolean("halcyon.debug.sync");
 
   private final Device device;
@@ -36,7 +39,7 @@ public final class CommandStream implements AutoCloseable {
   private final LeakTracker tracker;
   private final StreamOwner owner = new StreamOwner();
   private final Planner transfers;
-  private final List<BackendFence> fences = new ArrayList<>();
+  private final List<Fence> fences = new ArrayList<>();
   private final MemoryArena workspaceArena;
   private Optional<Tensor> workspace = Optional.empty();
   private List<CommandGraph.Command> capture;
@@ -123,17 +126,18 @@ public final class CommandStream implements AutoCloseable {
         capture.add(new CommandGraph.Command(plan, operands.clone()));
         return;
       }
-      Optional<Tensor> scratch = workspace(plan.workspaceBytes());
-      run(
-          () -> {
-            BoundOperator bound = plan.implementation().bind(operands, scratch);
-            try {
+      requireNotPoisoned();
+      BoundOperator bound =
+          plan.implementation().bind(operands, workspace(plan.workspaceBytes()));
+      try {
+        run(
+            () -> {
               bound.enqueue(backend);
-            } finally {
-              bound.close();
-            }
-            debugSync(plan);
-          });
+              debugSync(plan);
+            });
+      } finally {
+        bound.close();
+      }
     } finally {
       owner.exit(entered);
     }
@@ -158,6 +162,8 @@ public final class CommandStream implements AutoCloseable {
       return Optional.empty();
     }
     if (workspace.isEmpty() || workspace.get().dim(0) < bytes) {
+      // earlier work may still use the old one: the arena frees it only after waiting for the device
+      workspace = Optional.empty();
       workspaceArena.reset();
       workspace = Optional.of(workspaceArena.allocate(TensorType.of(DType.U8, bytes)));
     }
@@ -191,14 +197,27 @@ public final class CommandStream implements AutoCloseable {
             .build();
       }
     }
+    requireNoAlias(plan, operands, this);
+  }
+
+  /** Refuses outputs that overlap other operands or themselves. */
+  static void requireNoAlias(Plan plan, Tensor[] operands, Object where) {
     for (int o = 0; o < operands.length; o++) {
-      if (formal.get(o).role().isWritten()) {
-        requireNoAlias(plan, operands, o);
+      if (plan.operands().get(o).role().isWritten()) {
+        requireNoAlias(plan, operands, o, where);
       }
     }
   }
 
-  private void requireNoAlias(Plan plan, Tensor[] operands, int o) {
+  private static void requireNoAlias(Plan plan, Tensor[] operands, int o, Object where) {
+    if (operands[o].repeatsElements()) {
+      throw HalException.of(
+              HalErrorCode.ALIASED_OPERANDS,
+              plan + ": output '" + plan.operands().get(o).name() + "' repeats elements")
+          .on(where.toString())
+          .remedy("write to a tensor that is not broadcast")
+          .build();
+    }
     for (int i = 0; i < operands.length; i++) {
       if (i == o || !operands[o].overlaps(operands[i])) {
         continue;
@@ -214,7 +233,7 @@ public final class CommandStream implements AutoCloseable {
                     + "' overlaps '"
                     + plan.operands().get(i).name()
                     + "'")
-            .on(toString())
+            .on(where.toString())
             .remedy("use separate memory, or exactly the same view where the operator allows in place")
             .build();
       }
@@ -240,16 +259,12 @@ public final class CommandStream implements AutoCloseable {
       requireNotCapturing("record");
       BackendFence[] made = new BackendFence[1];
       run(() -> made[0] = backend.record());
-      fences.removeIf(
-          f -> {
-            boolean done = fences.size() > 64 && f.isSignalled();
-            if (done) {
-              f.close();
-            }
-            return done;
-          });
-      fences.add(made[0]);
-      return new Fence(device, made[0]);
+      if (fences.size() >= KEPT_FENCES) {
+        fences.removeIf(Fence::retireIfPassed);
+      }
+      Fence fence = new Fence(device, made[0]);
+      fences.add(fence);
+      return fence;
     } finally {
       owner.exit(entered);
     }
@@ -267,7 +282,7 @@ public final class CommandStream implements AutoCloseable {
             .remedy("await it on the host")
             .build();
       }
-      run(() -> backend.waitFor(fence.backend()));
+      run(() -> fence.waitOn(backend));
     } finally {
       owner.exit(entered);
     }
@@ -297,7 +312,7 @@ public final class CommandStream implements AutoCloseable {
       }
       List<CommandGraph.Command> commands = capture;
       capture = null;
-      return new CommandGraph(device, backend, label + " graph", commands);
+      return new CommandGraph(this, label + " graph", commands);
     } finally {
       owner.exit(entered);
     }
@@ -324,15 +339,8 @@ public final class CommandStream implements AutoCloseable {
             .on(toString())
             .build();
       }
-      if (failure != null) {
-        throw poisoned();
-      }
-      try {
-        graph.enqueue(backend);
-      } catch (HalException e) {
-        failure = failure == null && e.code() != HalErrorCode.USE_AFTER_CLOSE ? e : failure;
-        throw e;
-      }
+      requireNotPoisoned();
+      graph.replay(this);
     } finally {
       owner.exit(entered);
     }
@@ -348,9 +356,7 @@ public final class CommandStream implements AutoCloseable {
     try {
       requireOpen();
       requireNotCapturing("synchronize");
-      if (failure != null) {
-        throw poisoned();
-      }
+      requireNotPoisoned();
       try {
         backend.synchronize(deadline);
       } catch (HalException e) {
@@ -369,19 +375,40 @@ public final class CommandStream implements AutoCloseable {
     return backend.launches();
   }
 
-  private interface Step {
+  interface Step {
     void run();
   }
 
-  private void run(Step step) {
-    if (failure != null) {
-      throw poisoned();
-    }
+  /** Gives work to the device; a failure poisons this stream. */
+  void run(Step step) {
+    requireNotPoisoned();
     try {
       step.run();
     } catch (HalException e) {
       failure = e;
       throw e;
+    } catch (RuntimeException e) {
+      failure =
+          HalException.of(HalErrorCode.NATIVE_CALL_FAILED, "the backend failed unexpectedly: " + e)
+              .on(toString())
+              .remedy("report this with the stack trace")
+              .cause(e)
+              .build();
+      throw failure;
+    }
+  }
+
+  BackendStream backend() {
+    return backend;
+  }
+
+  boolean isClosed() {
+    return tracker.isClosed();
+  }
+
+  private void requireNotPoisoned() {
+    if (failure != null) {
+      throw poisoned();
     }
   }
 
@@ -408,6 +435,12 @@ public final class CommandStream implements AutoCloseable {
     }
   }
 
+  /**
+   * Waits for enqueued work and frees the stream. Failures of that work are not reported here.
+   *
+   * @throws HalException {@code DEADLINE_EXCEEDED} if the work does not end: the stream stays open, because its memory is in
+   *     use; close it again later
+   */
   @Override
   public void close() {
     boolean entered = owner.enter(this);
@@ -418,16 +451,24 @@ public final class CommandStream implements AutoCloseable {
       try {
         backend.synchronize(CLOSE_DEADLINE);
       } catch (HalException e) {
+        if (e.code() == HalErrorCode.DEADLINE_EXCEEDED) {
+          throw e;
+        }
         // reported when it happened, or by this stream's poison; closing must go on
         failure = failure == null ? e : failure;
       }
       if (!tracker.close()) {
         return;
       }
-      fences.forEach(BackendFence::close);
-      workspaceArena.close();
-      backend.close();
-      device.childClosed(this);
+      capture = null;
+      try {
+        fences.forEach(f -> f.retire(failure));
+        fences.clear();
+        workspaceArena.closeIdle();
+      } finally {
+        device.childClosed(this);
+        backend.close();
+      }
     } finally {
       owner.exit(entered);
     }

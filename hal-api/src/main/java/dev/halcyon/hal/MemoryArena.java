@@ -35,14 +35,26 @@ public final class MemoryArena implements AutoCloseable {
     SCRATCH
   }
 
+  /** One allocation of the device and how much of it was handed out since the last reset. */
+  private static final class Slab {
+    final BackendBuffer buffer;
+    long used;
+
+    Slab(BackendBuffer buffer) {
+      this.buffer = buffer;
+    }
+
+    boolean fits(long bytes) {
+      return bytes <= buffer.byteSize() - used;
+    }
+  }
+
   private final Device device;
   private final Kind kind;
   private final String label;
   private final LeakTracker tracker;
-  private final List<BackendBuffer> slabs = new ArrayList<>();
+  private final List<Slab> slabs = new ArrayList<>();
   private final List<BackendBuffer> imported = new ArrayList<>();
-  private int current = -1;
-  private long used;
   private long nextSlab = FIRST_SLAB;
   private long byteSize;
   private long importedBytes;
@@ -95,26 +107,24 @@ public final class MemoryArena implements AutoCloseable {
     return data;
   }
 
+  /** First fit: the same requests after a reset land in the same places, so a steady step never grows. */
   private Tensor range(TensorType type) {
-    long bytes = Math.max(type.byteSize(), 1);
-    long aligned = Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
-    while (current + 1 < slabs.size() && !fits(aligned)) {
-      current++;
-      used = 0;
+    long aligned = Math.ceilDiv(Math.max(type.byteSize(), 1), ALIGNMENT) * ALIGNMENT;
+    for (Slab s : slabs) {
+      if (s.fits(aligned)) {
+        return take(s, aligned, type);
+      }
     }
-    if (!fits(aligned)) {
-      grow(aligned);
-    }
-    Tensor t = new Tensor(this, slabs.get(current), used, type, generation);
-    used += aligned;
+    return take(grow(aligned), aligned, type);
+  }
+
+  private Tensor take(Slab slab, long bytes, TensorType type) {
+    Tensor t = new Tensor(this, slab.buffer, slab.used, type, generation);
+    slab.used += bytes;
     return t;
   }
 
-  private boolean fits(long bytes) {
-    return current >= 0 && used + bytes <= slabs.get(current).byteSize();
-  }
-
-  private void grow(long bytes) {
+  private Slab grow(long bytes) {
     long limit = device.capabilities().maxAllocationBytes();
     if (bytes > limit) {
       throw HalException.of(
@@ -124,12 +134,37 @@ public final class MemoryArena implements AutoCloseable {
           .remedy("choose a smaller dtype or context, or another device")
           .build();
     }
-    long size = Math.min(limit, Math.max(bytes, bytes > LARGEST_SLAB / 4 ? bytes : nextSlab));
-    slabs.add(device.backend().allocate(size));
+    releaseOutgrown(bytes);
+    long size = Math.min(limit, bytes > LARGEST_SLAB / 4 ? bytes : Math.max(bytes, nextSlab));
+    Slab slab = new Slab(device.backend().allocate(size));
+    slabs.add(slab);
     nextSlab = Math.min(LARGEST_SLAB, nextSlab * 2);
     byteSize += size;
-    current = slabs.size() - 1;
-    used = 0;
+    return slab;
+  }
+
+  /**
+   * Frees slabs of earlier generations that became too small, once they hold more than is needed now; otherwise steps that grow
+   * a little each time would keep the memory of all of them. Waits for the device, because earlier work may still use them.
+   */
+  private void releaseOutgrown(long bytes) {
+    long outgrown = slabs.stream().filter(s -> s.used == 0).mapToLong(s -> s.buffer.byteSize()).sum();
+    if (outgrown == 0 || outgrown < bytes) {
+      return;
+    }
+    try {
+      device.backend().awaitIdle(CLOSE_DEADLINE);
+    } catch (HalException e) {
+      return; // still in use, or nobody knows: keep it
+    }
+    slabs.removeIf(
+        s -> {
+          if (s.used == 0) {
+            byteSize -= s.buffer.byteSize();
+            s.buffer.free();
+          }
+          return s.used == 0;
+        });
   }
 
   /**
@@ -137,10 +172,18 @@ public final class MemoryArena implements AutoCloseable {
    * it mapped until the arena is closed.
    *
    * @param memory native memory of at least the bytes of {@code type}, any alignment; may be read-only if only read
+   * @param type dense and unquantised; attach scales with {@link Tensor#withScales}
    * @return empty if the device cannot use this memory in place: allocate and upload instead
    */
   public synchronized Optional<Tensor> importHost(MemorySegment memory, TensorType type) {
     requireOpen();
+    if (!type.isContiguous() || type.isQuantized()) {
+      throw HalException.of(
+              HalErrorCode.INVALID_ARGUMENT, "cannot import strided or quantised " + type)
+          .on(toString())
+          .remedy("import the dense, unquantised type, then make a view or attach its scales")
+          .build();
+    }
     if (!memory.isNative() || memory.byteSize() < type.byteSize()) {
       throw HalException.of(
               HalErrorCode.INVALID_ARGUMENT,
@@ -180,8 +223,7 @@ public final class MemoryArena implements AutoCloseable {
           .build();
     }
     generation++;
-    used = 0;
-    current = slabs.isEmpty() ? -1 : 0;
+    slabs.forEach(s -> s.used = 0);
   }
 
   boolean isLive(int tensorGeneration) {
@@ -197,11 +239,16 @@ public final class MemoryArena implements AutoCloseable {
         .build();
   }
 
-  void requireOpenFor(CommandGraph graph) {
-    if (tracker.isClosed()) {
-      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, graph + " uses a closed arena")
+  int generation() {
+    return generation;
+  }
+
+  void requireLiveFor(CommandGraph graph, int capturedGeneration) {
+    if (!isLive(capturedGeneration)) {
+      String why = tracker.isClosed() ? "closed" : "reset";
+      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, graph + " uses an arena that was " + why)
           .on(toString())
-          .remedy("close the graph before the arenas of its operands")
+          .remedy("close the graph before the arenas of its operands, and capture anew after a reset")
           .build();
     }
   }
@@ -212,18 +259,48 @@ public final class MemoryArena implements AutoCloseable {
     }
   }
 
+  /**
+   * Frees the memory.
+   *
+   * @throws HalException {@code DEADLINE_EXCEEDED} if the device is still busy: the arena stays open, close it again later
+   */
   @Override
   public synchronized void close() {
     if (tracker.isClosed()) {
       return;
     }
-    device.backend().awaitIdle(CLOSE_DEADLINE);
-    tracker.close();
-    slabs.forEach(BackendBuffer::free);
-    imported.forEach(BackendBuffer::free);
+    try {
+      device.backend().awaitIdle(CLOSE_DEADLINE);
+    } catch (HalException e) {
+      if (e.code() != HalErrorCode.DEVICE_LOST) {
+        throw e;
+      }
+      // nothing runs on a lost device
+    }
+    closeIdle();
+  }
+
+  /** Frees the memory without waiting: the caller knows that nothing uses it any more. */
+  synchronized void closeIdle() {
+    if (!tracker.close()) {
+      return;
+    }
+    RuntimeException failed = null;
+    List<BackendBuffer> all = new ArrayList<>(imported);
+    slabs.forEach(s -> all.add(s.buffer));
+    for (BackendBuffer b : all) {
+      try {
+        b.free();
+      } catch (RuntimeException e) {
+        failed = failed == null ? e : failed;
+      }
+    }
     slabs.clear();
     imported.clear();
     device.childClosed(this);
+    if (failed != null) {
+      throw failed;
+    }
   }
 
   @Override

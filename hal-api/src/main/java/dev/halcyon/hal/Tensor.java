@@ -200,7 +200,12 @@ public final class Tensor {
   /** Sub-tensor {@code index} of axis 0, without that axis. */
   public Tensor part(long index) {
     if (parts != null) {
-      return parts[Math.toIntExact(java.util.Objects.checkIndex(index, parts.length))];
+      if (index < 0 || index >= parts.length) {
+        throw HalException.of(HalErrorCode.OUT_OF_BOUNDS, "part " + index + " of " + type)
+            .remedy("keep the index within the extent " + parts.length)
+            .build();
+      }
+      return parts[(int) index];
     }
     long[] dims = Arrays.copyOfRange(type.shape().dims(), 1, type.rank());
     return slice(0, index, 1).reshape(dims);
@@ -212,6 +217,11 @@ public final class Tensor {
    * @throws HalException {@code UNSUPPORTED_OPERATOR} if the device lacks STACKED_PARTS
    */
   public static Tensor stack(List<Tensor> parts) {
+    if (parts.isEmpty()) {
+      throw HalException.of(HalErrorCode.INVALID_ARGUMENT, "a stack of no tensors")
+          .remedy("stack one tensor or more")
+          .build();
+    }
     Tensor first = parts.getFirst();
     if (!first.device().capabilities().has(DeviceCapabilities.Feature.STACKED_PARTS)) {
       throw HalException.of(HalErrorCode.UNSUPPORTED_OPERATOR, "stacked tensors")
@@ -282,14 +292,40 @@ public final class Tensor {
     }
   }
 
-  /** Whether the byte ranges of two tensors overlap (conservative for strided views). */
+  /** Whether the memory of two tensors overlaps, scales and parts included (conservative for strided views). */
   boolean overlaps(Tensor other) {
-    if (parts != null || other.parts != null || buffer != other.buffer) {
+    if (parts != null) {
+      return Arrays.stream(parts).anyMatch(p -> p.overlaps(other));
+    }
+    if (other.parts != null) {
+      return other.overlaps(this);
+    }
+    return rangeOverlaps(other)
+        || scales != null && scales.overlaps(other)
+        || other.scales != null && overlaps(other.scales);
+  }
+
+  private boolean rangeOverlaps(Tensor other) {
+    long span = type.spanElements();
+    long otherSpan = other.type.spanElements();
+    return buffer == other.buffer
+        && span > 0
+        && otherSpan > 0
+        && byteOffset < other.byteOffset + other.dtype().byteSize(otherSpan)
+        && other.byteOffset < byteOffset + dtype().byteSize(span);
+  }
+
+  /** Whether two elements of this tensor share memory because an axis is repeated. */
+  boolean repeatsElements() {
+    if (type.elementCount() == 0) {
       return false;
     }
-    long end = byteOffset + dtype().byteSize(type.spanElements());
-    long otherEnd = other.byteOffset + other.dtype().byteSize(other.type.spanElements());
-    return byteOffset < otherEnd && other.byteOffset < end;
+    for (int i = 0; i < type.rank(); i++) {
+      if (type.dim(i) > 1 && type.strides().stride(i) == 0) {
+        return true;
+      }
+    }
+    return false;
   }
 
   boolean isSameView(Tensor other) {
