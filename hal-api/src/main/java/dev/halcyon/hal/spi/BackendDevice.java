@@ -37,9 +37,10 @@ public interface BackendDevice {
   OperatorLibrary operators();
 
   /**
-   * Waits until all streams are idle.
+   * Waits until all streams are idle. Memory is freed after it returned, so it returns only when nothing runs.
    *
-   * @throws HalException {@code DEADLINE_EXCEEDED}
+   * @implSpec A failure of enqueued work belongs to its stream and is not thrown here.
+   * @throws HalException {@code DEADLINE_EXCEEDED}, or {@code DEVICE_LOST} when nothing can run any more
    */
   void awaitIdle(Duration deadline);
 

@@ -4,6 +4,11 @@ package dev.halcyon.hal.spi;
 public interface BoundOperator {
   void enqueue(BackendStream stream);
 
-  /** Frees what binding made; called once, after the last execution finished. */
+  /**
+   * Frees what binding made; called once, when it will not be enqueued again.
+   *
+   * @implSpec A stream closes what it enqueues eagerly at once, and on an asynchronous device that execution may not have
+   *     finished: memory that an execution reads must outlive it, by the stream's or the driver's own means.
+   */
   default void close() {}
 }
