@@ -15,6 +15,9 @@ public final class Device implements AutoCloseable {
   private final DeviceInfo info;
   private final DeviceCapabilities capabilities;
   private final LeakTracker tracker;
+  /** Held while children are made and while the device closes: no child slips in between. */
+  private final Object closing = new Object();
+
   private final Set<Object> children = ConcurrentHashMap.newKeySet();
 
   /**
@@ -47,10 +50,12 @@ public final class Device implements AutoCloseable {
    * @param label names it in errors and leak reports
    */
   public MemoryArena newArena(MemoryArena.Kind kind, String label) {
-    requireOpen();
-    MemoryArena arena = new MemoryArena(this, kind, label);
-    children.add(arena);
-    return arena;
+    synchronized (closing) {
+      requireOpen();
+      MemoryArena arena = new MemoryArena(this, kind, label);
+      children.add(arena);
+      return arena;
+    }
   }
 
   /**
@@ -59,10 +64,12 @@ public final class Device implements AutoCloseable {
    * @param label names it in errors and leak reports
    */
   public CommandStream newStream(String label) {
-    requireOpen();
-    CommandStream stream = new CommandStream(this, backend.newStream(label), label);
-    children.add(stream);
-    return stream;
+    synchronized (closing) {
+      requireOpen();
+      CommandStream stream = new CommandStream(this, backend.newStream(label), label);
+      children.add(stream);
+      return stream;
+    }
   }
 
   /**
@@ -98,18 +105,20 @@ public final class Device implements AutoCloseable {
 
   @Override
   public void close() {
-    if (tracker.isClosed()) {
-      return;
-    }
-    List<String> live = liveChildren();
-    if (!live.isEmpty()) {
-      throw HalException.of(HalErrorCode.CLOSE_ORDER, "device closed before " + live)
-          .on(uri().toString())
-          .remedy("close graphs, streams and arenas before their device")
-          .build();
-    }
-    if (tracker.close()) {
-      backend.close();
+    synchronized (closing) {
+      if (tracker.isClosed()) {
+        return;
+      }
+      List<String> live = liveChildren();
+      if (!live.isEmpty()) {
+        throw HalException.of(HalErrorCode.CLOSE_ORDER, "device closed before " + live)
+            .on(uri().toString())
+            .remedy("close graphs, streams and arenas before their device")
+            .build();
+      }
+      if (tracker.close()) {
+        backend.close();
+      }
     }
   }
 
