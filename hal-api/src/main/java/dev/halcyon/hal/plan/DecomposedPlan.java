@@ -4,6 +4,7 @@ import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.spi.BackendStream;
 import dev.halcyon.hal.spi.BoundOperator;
 import dev.halcyon.hal.spi.OperatorPlan;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -48,21 +49,33 @@ final class DecomposedPlan implements OperatorPlan {
         roots[operandCount + i] = carve(workspace.orElseThrow(), t);
       }
     }
-    BoundOperator[] bound = new BoundOperator[steps.size()];
-    for (int s = 0; s < bound.length; s++) {
-      DecompositionBuilder.Step step = steps.get(s);
-      Tensor[] arguments = new Tensor[step.roots().length];
-      for (int i = 0; i < arguments.length; i++) {
-        arguments[i] = step.paths().get(i).apply(roots[step.roots()[i]]);
+    List<BoundOperator> bound = new ArrayList<>(steps.size());
+    boolean complete = false;
+    try {
+      for (DecompositionBuilder.Step step : steps) {
+        bound.add(bind(step, roots, workspace));
       }
-      long bytes = step.plan().workspaceBytes();
-      Optional<Tensor> scratch =
-          bytes == 0
-              ? Optional.empty()
-              : Optional.of(workspace.orElseThrow().slice(0, temporaryBytes, bytes));
-      bound[s] = step.plan().implementation().bind(arguments, scratch);
+      complete = true;
+    } finally {
+      if (!complete) {
+        bound.forEach(BoundOperator::close);
+      }
     }
-    return new Sequence(bound);
+    return new Sequence(bound.toArray(BoundOperator[]::new));
+  }
+
+  private BoundOperator bind(
+      DecompositionBuilder.Step step, Tensor[] roots, Optional<Tensor> workspace) {
+    Tensor[] arguments = new Tensor[step.roots().length];
+    for (int i = 0; i < arguments.length; i++) {
+      arguments[i] = step.paths().get(i).apply(roots[step.roots()[i]]);
+    }
+    long bytes = step.plan().workspaceBytes();
+    Optional<Tensor> scratch =
+        bytes == 0
+            ? Optional.empty()
+            : Optional.of(workspace.orElseThrow().slice(0, temporaryBytes, bytes));
+    return step.plan().implementation().bind(arguments, scratch);
   }
 
   private static Tensor carve(Tensor workspace, DecompositionBuilder.Temporary t) {

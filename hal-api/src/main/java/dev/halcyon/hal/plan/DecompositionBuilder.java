@@ -1,5 +1,7 @@
 package dev.halcyon.hal.plan;
 
+import dev.halcyon.hal.HalErrorCode;
+import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.MemoryArena;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.CompositeSpec;
@@ -12,7 +14,9 @@ import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /** Collects a composite's steps and lays out their temporaries; memory of dead temporaries is reused. */
@@ -62,7 +66,7 @@ final class DecompositionBuilder implements Decomposition {
     }
 
     long dataBytes() {
-      return align(type.byteSize());
+      return align(Math.max(1, type.byteSize()));
     }
 
     long byteSize() {
@@ -84,6 +88,7 @@ final class DecompositionBuilder implements Decomposition {
   private final List<TensorType> operandTypes;
   private final List<Temporary> temporaries = new ArrayList<>();
   private final List<Step> steps = new ArrayList<>();
+  private final Set<String> missing = new LinkedHashSet<>();
 
   DecompositionBuilder(Planner planner, CompositeSpec composite, List<TensorType> operandTypes) {
     this.planner = planner;
@@ -93,6 +98,9 @@ final class DecompositionBuilder implements Decomposition {
 
   OperatorPlan build() {
     composite.decompose(this);
+    if (!missing.isEmpty()) {
+      throw HalException.of(HalErrorCode.UNSUPPORTED_OPERATOR, String.join("; ", missing)).build();
+    }
     long bytes = layOut();
     long stepBytes = steps.stream().mapToLong(s -> s.plan.workspaceBytes()).max().orElse(0);
     return new DecomposedPlan(operandTypes.size(), temporaries, steps, bytes, align(stepBytes));
@@ -165,6 +173,14 @@ final class DecompositionBuilder implements Decomposition {
         t.lastStep = steps.size();
       }
     }
-    steps.add(new Step(planner.plan(spec, types), roots, paths));
+    try {
+      steps.add(new Step(planner.plan(spec, types), roots, paths));
+    } catch (HalException e) {
+      if (e.code() != HalErrorCode.UNSUPPORTED_OPERATOR) {
+        throw e;
+      }
+      // go on: the error names every missing part
+      missing.add(e.what());
+    }
   }
 }

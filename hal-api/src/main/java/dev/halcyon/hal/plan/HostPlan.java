@@ -62,13 +62,22 @@ final class HostPlan implements OperatorPlan {
 
     OnHost(Tensor[] operands) {
       this.operands = operands;
-      this.memory = plan.device().newArena(MemoryArena.Kind.SCRATCH, "host fallback " + plan.spec());
-      this.hostStream = plan.device().newStream("host fallback " + plan.spec());
       this.copies = new Tensor[operands.length];
       this.staging = new MemorySegment[operands.length];
-      for (int i = 0; i < operands.length; i++) {
-        copies[i] = memory.allocate(types.get(i));
-        staging[i] = arena.allocate(Math.max(1, types.get(i).byteSize()), 64).asSlice(0, types.get(i).byteSize());
+      this.hostStream = plan.device().newStream("host fallback " + plan.spec());
+      this.memory = plan.device().newArena(MemoryArena.Kind.SCRATCH, "host fallback " + plan.spec());
+      boolean complete = false;
+      try {
+        for (int i = 0; i < operands.length; i++) {
+          long bytes = types.get(i).byteSize();
+          copies[i] = memory.allocate(types.get(i));
+          staging[i] = arena.allocate(Math.max(1, bytes), 64).asSlice(0, bytes);
+        }
+        complete = true;
+      } finally {
+        if (!complete) {
+          close();
+        }
       }
     }
 
@@ -76,7 +85,7 @@ final class HostPlan implements OperatorPlan {
     public void enqueue(BackendStream stream) {
       for (int i = 0; i < operands.length; i++) {
         if (plan.operands().get(i).role() != Operand.Role.OUT && staging[i].byteSize() > 0) {
-          stream.download(operands[i].buffer(), operands[i].byteOffset(), staging[i]);
+          download(stream, operands[i], staging[i]);
           hostStream.upload(staging[i], copies[i]);
         }
       }
@@ -89,11 +98,29 @@ final class HostPlan implements OperatorPlan {
       }
     }
 
+    /** The parts of a stacked operand lie apart. */
+    private static void download(BackendStream stream, Tensor t, MemorySegment target) {
+      if (t.parts().isEmpty()) {
+        stream.download(t.buffer(), t.byteOffset(), target);
+        return;
+      }
+      long bytes = t.parts().getFirst().type().byteSize();
+      for (int i = 0; i < t.parts().size(); i++) {
+        download(stream, t.parts().get(i), target.asSlice(i * bytes, bytes));
+      }
+    }
+
     @Override
     public void close() {
-      hostStream.close();
-      memory.close();
-      arena.close();
+      try {
+        hostStream.close();
+      } finally {
+        try {
+          memory.close();
+        } finally {
+          arena.close();
+        }
+      }
     }
   }
 }

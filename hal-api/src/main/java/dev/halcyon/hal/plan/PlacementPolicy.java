@@ -4,6 +4,7 @@ import dev.halcyon.hal.Device;
 import dev.halcyon.hal.op.CompositeSpec;
 import dev.halcyon.hal.op.OperatorSpec;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.Optional;
 import java.util.Set;
 
@@ -34,12 +35,19 @@ public record PlacementPolicy(
 
   /** This policy without the native versions of {@code operators}. */
   public PlacementPolicy withoutNative(String... operators) {
-    return new PlacementPolicy(Set.of(operators), hostOperators, host);
+    return new PlacementPolicy(union(disabledNative, operators), hostOperators, host);
   }
 
   /** This policy with {@code operators} allowed on {@code hostDevice} when the device has neither native nor decomposition. */
   public PlacementPolicy withHost(Device hostDevice, String... operators) {
-    return new PlacementPolicy(disabledNative, Set.of(operators), Optional.of(hostDevice));
+    return new PlacementPolicy(
+        disabledNative, union(hostOperators, operators), Optional.of(hostDevice));
+  }
+
+  private static Set<String> union(Set<String> names, String... more) {
+    Set<String> all = new HashSet<>(names);
+    all.addAll(Arrays.asList(more));
+    return all;
   }
 
   boolean allowsNative(String backend, OperatorSpec spec) {

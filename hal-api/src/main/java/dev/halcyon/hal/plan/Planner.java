@@ -73,8 +73,9 @@ public final class Planner {
       return found.plan;
     }
     spec.check(types);
-    Decided made = decide(spec, List.copyOf(types));
-    Decided raced = plans.putIfAbsent(key, made);
+    List<TensorType> own = List.copyOf(types);
+    Decided made = decide(spec, own);
+    Decided raced = plans.putIfAbsent(new Key(spec, own), made);
     return (raced == null ? made : raced).plan;
   }
 
@@ -93,7 +94,10 @@ public final class Planner {
         if (e.code() != HalErrorCode.UNSUPPORTED_OPERATOR) {
           throw e;
         }
-        missing.putIfAbsent(r.spec.name(), e.what());
+        // one line per operator and dtypes: a model asks for the same thing in many shapes
+        missing.putIfAbsent(
+            r.spec.name() + r.types.stream().map(t -> t.dtype() + ":" + t.quant()).toList(),
+            e.what());
       }
     }
     if (!missing.isEmpty()) {
