@@ -18,6 +18,9 @@ import org.slf4j.LoggerFactory;
 public final class HalRegistry {
   private static final Logger LOG = LoggerFactory.getLogger(HalRegistry.class);
 
+  /** A class path that cannot be read at all would report itself for ever. */
+  private static final int MOST_BROKEN = 100;
+
   /**
    * A backend's verdict.
    *
@@ -39,24 +42,23 @@ public final class HalRegistry {
     this.unloadable = List.copyOf(unloadable);
   }
 
-  /** A registry of the backends the context class loader sees. */
+  /** A registry of the backends on the class path of this class. */
   public static HalRegistry discover() {
+    return discover(HalRegistry.class.getClassLoader());
+  }
+
+  /** A registry of the backends that {@code loader} sees. */
+  public static HalRegistry discover(ClassLoader loader) {
     List<BackendProvider> found = new ArrayList<>();
     List<Probed> broken = new ArrayList<>();
-    Iterator<BackendProvider> it =
-        ServiceLoader.load(BackendProvider.class, HalRegistry.class.getClassLoader()).iterator();
-    while (true) {
+    Iterator<BackendProvider> it = ServiceLoader.load(BackendProvider.class, loader).iterator();
+    while (broken.size() < MOST_BROKEN) {
       try {
         if (!it.hasNext()) {
           break;
         }
-        BackendProvider p = it.next();
-        if (p.apiVersion() == BackendProvider.API_VERSION) {
-          found.add(p);
-        } else {
-          broken.add(mismatched(p));
-        }
-      } catch (ServiceConfigurationError | LinkageError e) {
+        admit(it.next(), found, broken);
+      } catch (ServiceConfigurationError | LinkageError | RuntimeException e) {
         LOG.warn("a backend on the class path cannot be loaded: {}", e.toString());
         broken.add(
             new Probed(
@@ -65,22 +67,38 @@ public final class HalRegistry {
                 List.of()));
       }
     }
-    found.sort(Comparator.comparingInt((BackendProvider p) -> p.name().equals("cpu") ? 0 : 1).thenComparing(BackendProvider::name));
+    found.sort(
+        Comparator.comparingInt((BackendProvider p) -> p.name().equals("cpu") ? 0 : 1)
+            .thenComparing(BackendProvider::name));
     return new HalRegistry(found, broken);
   }
 
-  /** A registry of exactly these backends. */
+  /** A registry of exactly these backends, in this order. */
   public static HalRegistry of(BackendProvider... providers) {
-    return new HalRegistry(List.of(providers), List.of());
+    List<BackendProvider> found = new ArrayList<>();
+    List<Probed> broken = new ArrayList<>();
+    for (BackendProvider p : providers) {
+      admit(p, found, broken);
+    }
+    return new HalRegistry(found, broken);
   }
 
-  private static Probed mismatched(BackendProvider p) {
+  private static void admit(
+      BackendProvider p, List<BackendProvider> found, List<Probed> broken) {
+    String name = p.name();
+    int version = p.apiVersion();
+    if (version == BackendProvider.API_VERSION) {
+      found.add(p);
+      return;
+    }
     String text =
-        "compiled for SPI version " + p.apiVersion() + ", this API speaks " + BackendProvider.API_VERSION;
-    return new Probed(
-        p.name(),
-        new BackendProbe.Broken(new IllegalStateException(text), "use jars of one Halcyon release"),
-        List.of());
+        "compiled for SPI version " + version + ", this API speaks " + BackendProvider.API_VERSION;
+    broken.add(
+        new Probed(
+            name,
+            new BackendProbe.Broken(
+                new IllegalStateException(text), "use jars of one Halcyon release"),
+            List.of()));
   }
 
   /** Probes every backend; never throws. CPU first, then by name. */
@@ -118,31 +136,46 @@ public final class HalRegistry {
    *     BACKEND_BROKEN}, {@code INVALID_OPTION}
    */
   public Device open(DeviceUri uri, DeviceOptions options) {
-    BackendProvider provider =
-        providers.stream()
-            .filter(p -> p.name().equals(uri.scheme()))
-            .findFirst()
-            .orElseThrow(
-                () ->
-                    HalException.of(HalErrorCode.UNKNOWN_BACKEND, "no backend '" + uri.scheme() + "' for " + uri)
-                        .remedy(
-                            "choose one of "
-                                + providers.stream().map(BackendProvider::name).toList()
-                                + ", or add the backend's jar to the class path")
-                        .build());
+    BackendProvider provider = provider(uri);
     switch (probe(provider).probe()) {
       case BackendProbe.Available a -> {
-        return new Device(provider.open(uri, options));
+        try {
+          return new Device(provider.open(uri, options));
+        } catch (LinkageError e) {
+          throw broken(uri, new BackendProbe.Broken(e, "reinstall the driver, or use another backend"));
+        }
       }
       case BackendProbe.Unavailable u ->
           throw HalException.of(HalErrorCode.DEVICE_UNAVAILABLE, uri + ": " + u.reason())
               .remedy(u.remedy())
               .build();
-      case BackendProbe.Broken b ->
-          throw HalException.of(HalErrorCode.BACKEND_BROKEN, uri + ": " + b.cause())
-              .remedy(b.remedy())
-              .cause(b.cause())
-              .build();
+      case BackendProbe.Broken b -> throw broken(uri, b);
     }
+  }
+
+  private BackendProvider provider(DeviceUri uri) {
+    for (BackendProvider p : providers) {
+      if (p.name().equals(uri.scheme())) {
+        return p;
+      }
+    }
+    for (Probed p : unloadable) {
+      if (p.backend().equals(uri.scheme()) && p.probe() instanceof BackendProbe.Broken b) {
+        throw broken(uri, b);
+      }
+    }
+    throw HalException.of(HalErrorCode.UNKNOWN_BACKEND, "no backend '" + uri.scheme() + "' for " + uri)
+        .remedy(
+            "choose one of "
+                + providers.stream().map(BackendProvider::name).toList()
+                + ", or add the backend's jar to the class path")
+        .build();
+  }
+
+  private static HalException broken(DeviceUri uri, BackendProbe.Broken b) {
+    return HalException.of(HalErrorCode.BACKEND_BROKEN, uri + ": " + b.cause())
+        .remedy(b.remedy())
+        .cause(b.cause())
+        .build();
   }
 }
