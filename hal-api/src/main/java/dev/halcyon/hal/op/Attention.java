@@ -42,6 +42,7 @@ public record Attention(double scale, int blockSize) implements CompositeSpec {
     r.dtype(0, DType.F32)
         .dtype(1, DType.F32, DType.F16, DType.BF16)
         .dtype(2, DType.F32, DType.F16, DType.BF16)
+        .that(blockSize > 0, HalErrorCode.INVALID_ARGUMENT, "blockSize must be positive")
         .that(
             groups > 0 && heads % groups == 0,
             HalErrorCode.SHAPE_MISMATCH,

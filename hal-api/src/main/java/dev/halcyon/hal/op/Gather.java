@@ -30,8 +30,10 @@ public record Gather() implements PrimitiveSpec {
     System.arraycopy(table, 1, out, index.length, table.length - 1);
     r.shape(2, out)
         .that(
-            !types.get(0).isQuantized() && types.get(0).dtype() != DType.I4,
+            !types.get(0).isQuantized()
+                && !types.get(2).isQuantized()
+                && types.get(0).dtype() != DType.I4,
             HalErrorCode.DTYPE_MISMATCH,
-            "table must be unquantised, whole bytes");
+            "table and out must be unquantised, whole bytes");
   }
 }

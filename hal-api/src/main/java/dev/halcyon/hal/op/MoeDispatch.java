@@ -36,6 +36,10 @@ public record MoeDispatch(int experts) implements CompositeSpec {
   public void decompose(Decomposition d) {
     Decomposition.Ref ids = d.operand(0);
     long n = ids.type().elementCount();
+    if (n == 0) {
+      d.emit(new Fill(0), d.operand(1));
+      return;
+    }
     Decomposition.Ref flat = d.i32(ids.dim(0), ids.dim(1));
     d.emit(new Copy(), ids, flat);
     Decomposition.Ref keys = d.f32(ids.dim(0), ids.dim(1));

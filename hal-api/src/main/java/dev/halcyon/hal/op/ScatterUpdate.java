@@ -26,8 +26,10 @@ public record ScatterUpdate() implements PrimitiveSpec {
     r.sameDtype(1, 2)
         .shape(1, r.dim(0, 0), r.dim(2, 1))
         .that(
-            !types.get(2).isQuantized() && types.get(2).dtype() != DType.I4,
+            !types.get(1).isQuantized()
+                && !types.get(2).isQuantized()
+                && types.get(2).dtype() != DType.I4,
             HalErrorCode.DTYPE_MISMATCH,
-            "out must be unquantised, whole bytes");
+            "source and out must be unquantised, whole bytes");
   }
 }
