@@ -1,0 +1,103 @@
+package dev.halcyon.cli;
+
+import dev.halcyon.hal.Device;
+import dev.halcyon.hal.DeviceInfo;
+import dev.halcyon.hal.DeviceOptions;
+import dev.halcyon.hal.DeviceUri;
+import dev.halcyon.hal.HalErrorCode;
+import dev.halcyon.hal.HalException;
+import dev.halcyon.hal.HalRegistry;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import picocli.CommandLine.Option;
+
+/** The options that choose devices. */
+final class DeviceSelection {
+  private static final String ALL = "all";
+  private static final String THREADS = "threads";
+
+  @Option(
+      names = "--device",
+      paramLabel = "URI",
+      description = {
+        "Device to run on: cpu://, opencl://0, ... as listed by 'halcyon devices'; 'all' for every"
+            + " available one. May be repeated. Default: cpu://"
+      })
+  private List<String> uris = new ArrayList<>();
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads of devices that have them, such as cpu://. Default: one per core.")
+  private Optional<Integer> threads = Optional.empty();
+
+  /** The number of threads asked for. */
+  Optional<Integer> threads() {
+    return threads;
+  }
+
+  /**
+   * Opens every chosen device, before anything is loaded.
+   *
+   * @throws HalException {@code INVALID_URI}, {@code UNKNOWN_BACKEND}, {@code DEVICE_UNAVAILABLE},
+   *     {@code BACKEND_BROKEN}, each with reason and remedy
+   */
+  OpenDevices open(Host host) {
+    HalRegistry registry = host.backends().get();
+    List<DeviceUri> chosen = chosen(registry);
+    OpenDevices devices = new OpenDevices();
+    boolean complete = false;
+    try {
+      for (DeviceUri uri : chosen) {
+        devices.add(open(host, registry, uri));
+      }
+      complete = true;
+      return devices;
+    } finally {
+      if (!complete) {
+        devices.close();
+      }
+    }
+  }
+
+  private List<DeviceUri> chosen(HalRegistry registry) {
+    if (uris.isEmpty()) {
+      return List.of(DeviceUri.parse("cpu://"));
+    }
+    List<DeviceUri> chosen = new ArrayList<>();
+    for (String text : uris) {
+      if (text.equals(ALL)) {
+        registry.probeAll().stream()
+            .flatMap(p -> p.devices().stream())
+            .map(DeviceInfo::uri)
+            .forEach(chosen::add);
+      } else {
+        chosen.add(DeviceUri.parse(text));
+      }
+    }
+    if (chosen.isEmpty()) {
+      throw HalException.of(HalErrorCode.DEVICE_UNAVAILABLE, "no device is available")
+          .on("--device all")
+          .remedy("see 'halcyon devices' for the reasons")
+          .build();
+    }
+    return chosen.stream().distinct().toList();
+  }
+
+  private Device open(Host host, HalRegistry registry, DeviceUri uri) {
+    if (threads.isEmpty()) {
+      return registry.open(uri, DeviceOptions.DEFAULT);
+    }
+    try {
+      return registry.open(uri, DeviceOptions.DEFAULT.with(THREADS, threads.get()));
+    } catch (HalException e) {
+      if (e.code() != HalErrorCode.INVALID_OPTION
+          || !e.what().startsWith("unknown device option")) {
+        throw e;
+      }
+      host.console().say("halcyon: " + uri + " has no threads to set; --threads is ignored for it");
+      return registry.open(uri, DeviceOptions.DEFAULT);
+    }
+  }
+}

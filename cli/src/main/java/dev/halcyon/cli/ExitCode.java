@@ -1,0 +1,26 @@
+package dev.halcyon.cli;
+
+/** How the command ends; documented by {@code halcyon --help}. */
+final class ExitCode {
+  static final int OK = 0;
+
+  /** Devices, or a device and the reference, do not agree. */
+  static final int DISAGREEMENT = 1;
+
+  /** The command line, a file, a model or a device is at fault; the message says which. */
+  static final int BAD_INPUT = 2;
+
+  /** A defect of this program; EX_SOFTWARE of sysexits.h. */
+  static final int DEFECT = 70;
+
+  /** Standard output cannot be written; EX_IOERR of sysexits.h. */
+  static final int OUTPUT_FAILED = 74;
+
+  /** 128 + SIGINT. */
+  static final int INTERRUPTED = 130;
+
+  /** 128 + SIGPIPE: the reader of standard output went away. */
+  static final int OUTPUT_CLOSED = 141;
+
+  private ExitCode() {}
+}

@@ -1,0 +1,70 @@
+package dev.halcyon.cli;
+
+import dev.halcyon.hal.Device;
+import dev.halcyon.models.deepseek.DeepSeekModel;
+import dev.halcyon.models.generate.ModelFolder;
+import dev.halcyon.models.generate.TextModel;
+import java.nio.file.Path;
+import java.time.Duration;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** The options that choose a model, and the loading of it. */
+final class ModelSelection {
+  @Option(
+      names = "--model",
+      required = true,
+      paramLabel = "DIR",
+      description =
+          "Model: a folder in Hugging Face layout, 'demo' (built in), or owner/name found in the"
+              + " local Hugging Face cache (HF_HOME). Nothing is downloaded.")
+  private String model = "";
+
+  @Mixin private WeightSelection weights = new WeightSelection();
+
+  WeightSelection weights() {
+    return weights;
+  }
+
+  /** The name as given. */
+  String name() {
+    return model;
+  }
+
+  /**
+   * @throws dev.halcyon.hal.HalException {@code MODEL_NOT_FOUND}
+   */
+  Path locate(Host host) {
+    return host.models().locate(model);
+  }
+
+  /** Opens the folder; reads no weights. */
+  ModelFolder openFolder(Host host) {
+    return ModelFolder.open(locate(host));
+  }
+
+  /** Puts the model on a device and says what that took. */
+  TextModel load(Host host, ModelFolder folder, Device device) {
+    long start = System.nanoTime();
+    TextModel loaded;
+    try (LoadBar bar = new LoadBar(host, "loading " + model, folder.checkpointBytes())) {
+      loaded = folder.load(device, weights.loadOptions(bar));
+    }
+    sayLoaded(host.console(), loaded.model(), Duration.ofNanos(System.nanoTime() - start));
+    return loaded;
+  }
+
+  /** Says what a load took. */
+  void sayLoaded(Console console, DeepSeekModel loaded, Duration time) {
+    console.say(
+        "%s (%s): %s, %s weights, %s in place and %s on the device, loaded in %s"
+            .formatted(
+                console.onErr(Console.Style.BOLD, loaded.device().uri().toString()),
+                loaded.device().info().name(),
+                model,
+                weights.formatName(),
+                Units.bytes(loaded.importedBytes()),
+                Units.bytes(loaded.weightBytes()),
+                Units.seconds(time)));
+  }
+}

@@ -1,0 +1,2 @@
+/** The {@code halcyon} command: one file per subcommand. */
+package dev.halcyon.cli;
