@@ -5,8 +5,8 @@ package dev.halcyon.backend.cpu.kernels;
  * addresses, strides count elements, arrays are f32.
  *
  * @implSpec Products and sums are f32 in at least four interleaved partial sums; NaN and infinity
- *     propagate. Nothing beyond the stated elements is read or written. Operands of {@link #linear}
- *     and {@link #decode} may not lie in {@link ThreadScratch}, which these two use.
+ *     propagate. Nothing beyond the stated elements is read or written. {@link #linear} and {@link
+ *     #rmsNorm} use the {@link ThreadScratch}: their operands may not lie there.
  */
 interface KernelMath {
   /** {@code out[i] = W[n, k0+i]}, scales applied, for columns k0 to k1 (k0 even for I4). */

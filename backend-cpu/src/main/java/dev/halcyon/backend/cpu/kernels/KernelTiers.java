@@ -30,6 +30,14 @@ public final class KernelTiers {
 
   /** The Vector API tier: there when its incubator module is. */
   public static Offer vector() {
-    return Offer.none("module " + MODULE + " is not used yet");
+    if (ModuleLayer.boot().findModule(MODULE).isEmpty()) {
+      return Offer.none(
+          "module " + MODULE + " is not resolved: start Java with --add-modules " + MODULE);
+    }
+    try {
+      return Offer.of(new VectorTier());
+    } catch (LinkageError | UnsupportedOperationException e) {
+      return Offer.none("the Vector API of this Java is not the one built against: " + e);
+    }
   }
 }

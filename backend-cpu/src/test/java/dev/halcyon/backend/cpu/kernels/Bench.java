@@ -35,7 +35,11 @@ final class Bench implements AutoCloseable {
     List<KernelTier> tiers = new ArrayList<>();
     tiers.add(KernelTiers.scalar());
     KernelTiers.vector().tier().ifPresent(tiers::add);
-    NativeLibraryTier.find().ifPresent(tiers::add);
+    try {
+      tiers.add(CTier.load());
+    } catch (CTier.UnavailableException e) {
+      // nothing to compare with on this platform
+    }
     return tiers.stream().map(tier -> Named.of(tier.name(), tier));
   }
 

@@ -1,0 +1,207 @@
+package dev.halcyon.backend.cpu.kernels;
+
+/**
+ * Products with stored weights: one row of x streams them ({@link VectorGemv}), more rows decode
+ * panels of four rows to f32 and multiply those ({@link VectorTiles}).
+ */
+final class VectorLinear {
+  private VectorLinear() {}
+
+  /** Columns of x at a time in a streaming product, and the most scale groups in them. */
+  private static final long STREAM = 16 << 10;
+
+  /** Columns of a decoded panel. */
+  private static final long PANEL = 1024;
+
+  /** Rows of x that use a panel before the next one is decoded. */
+  private static final long ROWS = 128;
+
+  /** Offsets in the thread's scratch: even and odd x, scales, sums, panel. */
+  private static final long ODD = 2 * STREAM;
+
+  private static final long SCALES = 4 * STREAM;
+  private static final long SUMS = SCALES + 16 * (STREAM / 8);
+  private static final long PANELS = SUMS + 64;
+
+  static void run(
+      WeightMatrix w,
+      long n0,
+      long n1,
+      long x,
+      long ldx,
+      long rows,
+      long m,
+      long k,
+      long y,
+      long ldy) {
+    boolean grouped = w.grouped(k);
+    boolean streams =
+        m == 1 && (!grouped || (w.type() >= Kernels.F8 && w.blockK() % VectorGemv.STEP == 0));
+    if (!streams) {
+      panels(w, n0, n1, x, ldx, rows, m, k, y, ldy);
+      return;
+    }
+    long row = x + 4 * ldx * (rows == 0 ? 0 : Raw.i32(rows));
+    for (long k0 = 0; k0 < k; ) {
+      long k1 = Math.min(k, k0 + STREAM);
+      if (grouped) { // whole groups, or one group
+        long groups = STREAM / w.blockK();
+        k1 =
+            groups > 0
+                ? k0 + groups * w.blockK()
+                : Math.min(k1, (k0 / w.blockK() + 1) * w.blockK());
+        k1 = Math.min(k, k1);
+      }
+      stream(w, n0, n1, row, k0, (int) (k1 - k0), grouped, y);
+      k0 = k1;
+    }
+  }
+
+  /** {@code y[n-n0] += x[k0..k0+count) . W[n, k0..k0+count)}. */
+  private static void stream(
+      WeightMatrix w, long n0, long n1, long x, long k0, int count, boolean grouped, long y) {
+    long scratch = ThreadScratch.address();
+    long even = scratch;
+    long odd = scratch + ODD;
+    long scales = scratch + SCALES;
+    long sums = scratch + SUMS;
+    long xk = x + 4 * k0;
+    int n = count / VectorGemv.STEP * VectorGemv.STEP;
+    int group = grouped ? (int) Math.min(count, w.blockK()) : Math.max(1, count);
+    int type = w.type();
+    if (type == Kernels.BF16 || type == Kernels.F16 || type == Kernels.I4) {
+      split(xk, n, even, odd);
+    }
+    long offset = Storage.bytes(type, k0);
+    for (long i = n0; i < n1; i += 4) {
+      long last = Math.min(3, n1 - 1 - i);
+      long r0 = w.row(i) + offset;
+      long r1 = w.row(i + Math.min(1, last)) + offset;
+      long r2 = w.row(i + Math.min(2, last)) + offset;
+      long r3 = w.row(i + last) + offset;
+      if (type >= Kernels.F8) {
+        scales(w, i, last, k0, count, group, scales);
+      }
+      switch (type) {
+        case Kernels.F32 -> VectorGemv.f32(r0, r1, r2, r3, xk, n, sums);
+        case Kernels.F16 -> VectorGemv.f16(r0, r1, r2, r3, even, odd, n, sums);
+        case Kernels.BF16 -> VectorGemv.bf16(r0, r1, r2, r3, even, odd, n, sums);
+        case Kernels.F8 -> VectorGemv.f8(r0, r1, r2, r3, xk, n, group, scales, sums);
+        case Kernels.I8 -> VectorGemv.i8(r0, r1, r2, r3, xk, n, group, scales, sums);
+        default -> VectorGemv.i4(r0, r1, r2, r3, even, odd, n, group, scales, sums);
+      }
+      for (long r = 0; r <= last; r++) {
+        float sum = Raw.f32(sums + 4 * r);
+        float tail = n == count ? 0 : tail(type, w.row(i + r) + offset, xk, n, count);
+        if (type >= Kernels.F8) {
+          sum += tail * Raw.f32(scales + 16L * ((count - 1) / group) + 4 * r);
+        } else {
+          sum = w.scales() == 0 ? sum + tail : (sum + tail) * w.scale(i + r, 0);
+        }
+        long at = y + 4 * (i - n0 + r);
+        Raw.f32(at, Raw.f32(at) + sum);
+      }
+    }
+  }
+
+  /** The columns that fill no step. */
+  private static float tail(int type, long row, long x, int from, int to) {
+    float sum = 0;
+    for (int k = from; k < to; k++) {
+      sum += Raw.f32(x + 4L * k) * Storage.load(type, row, k);
+    }
+    return sum;
+  }
+
+  /** Even and odd elements apart. */
+  private static void split(long x, int n, long even, long odd) {
+    for (int i = 0; i < n; i += 2) {
+      Raw.f32(even + 2L * i, Raw.f32(x + 4L * i));
+      Raw.f32(odd + 2L * i, Raw.f32(x + 4L * i + 4));
+    }
+  }
+
+  /** Scales of rows i to i+last as {@code f32[group][4]}; all ones without scales. */
+  private static void scales(
+      WeightMatrix w, long i, long last, long k0, int count, int group, long out) {
+    long first = w.scales() == 0 ? 0 : k0 / w.blockK();
+    int groups = (count + group - 1) / group;
+    for (long r = 0; r <= last; r++) {
+      for (int g = 0; g < groups; g++) {
+        Raw.f32(out + 16L * g + 4 * r, w.scales() == 0 ? 1 : w.scale(i + r, first + g));
+      }
+    }
+    for (long r = last + 1; r < 4; r++) {
+      for (int g = 0; g < groups; g++) {
+        Raw.f32(out + 16L * g + 4 * r, 1);
+      }
+    }
+  }
+
+  private static void panels(
+      WeightMatrix w,
+      long n0,
+      long n1,
+      long x,
+      long ldx,
+      long rows,
+      long m,
+      long k,
+      long y,
+      long ldy) {
+    long panel = ThreadScratch.address() + PANELS;
+    for (long m0 = 0; m0 < m; m0 += ROWS) {
+      long m1 = Math.min(m, m0 + ROWS);
+      for (long k0 = 0; k0 < k; k0 += PANEL) {
+        int count = (int) Math.min(PANEL, k - k0);
+        for (long n = n0; n < n1; n += 4) {
+          int columns = (int) Math.min(4, n1 - n);
+          for (int j = 0; j < columns; j++) {
+            VectorDecode.row(w, n + j, k0, k0 + count, panel + 4 * PANEL * j);
+          }
+          multiply(x + 4 * k0, ldx, rows, m0, m1, panel, count, y + 4 * (n - n0), ldy, columns);
+        }
+      }
+    }
+  }
+
+  private static long address(long x, long ldx, long rows, long i) {
+    return x + 4 * ldx * (rows == 0 ? i : Raw.i32(rows + 4 * i));
+  }
+
+  private static void multiply(
+      long x,
+      long ldx,
+      long rows,
+      long m0,
+      long m1,
+      long panel,
+      int count,
+      long y,
+      long ldy,
+      int columns) {
+    long b1 = panel + 4 * PANEL;
+    long b2 = b1 + 4 * PANEL;
+    long b3 = b2 + 4 * PANEL;
+    long i = m0;
+    for (; i + 4 <= m1; i += 4) {
+      VectorTiles.rows4(
+          address(x, ldx, rows, i),
+          address(x, ldx, rows, i + 1),
+          address(x, ldx, rows, i + 2),
+          address(x, ldx, rows, i + 3),
+          panel,
+          b1,
+          b2,
+          b3,
+          count,
+          y + 4 * i * ldy,
+          ldy,
+          columns);
+    }
+    for (; i < m1; i++) {
+      long a = address(x, ldx, rows, i);
+      VectorTiles.row1(a, panel, b1, b2, b3, count, y + 4 * i * ldy, columns);
+    }
+  }
+}
