@@ -43,10 +43,7 @@ final class CpuStream implements BackendStream {
     this.workers = device.workers();
     this.region = new Region(device.tier());
     this.label = label;
-    this.memory = NativeMemory.map(CpuWorkers.THREAD_BYTES);
-    if (memory < 0) {
-      throw CpuErrors.outOfMemory(CpuWorkers.THREAD_BYTES, CpuHost.availableMemory(), -memory);
-    }
+    this.memory = CpuWorkers.threadMemory();
   }
 
   CpuDevice device() {
@@ -125,9 +122,9 @@ final class CpuStream implements BackendStream {
     if (!(boolean) BUSY.getAcquire(this)) {
       return;
     }
-    long end = System.nanoTime() + deadline.toNanos();
+    long start = System.nanoTime();
     while ((boolean) BUSY.getAcquire(this)) {
-      if (System.nanoTime() - end > 0) {
+      if (deadline.compareTo(Duration.ofNanos(System.nanoTime() - start)) < 0) {
         throw CpuErrors.deadline("stream '" + label + "'", deadline);
       }
       LockSupport.parkNanos(20_000);

@@ -29,9 +29,6 @@ final class CpuWorkers {
   private static final long SPIN_NANOS =
       TimeUnit.MICROSECONDS.toNanos(Long.getLong("halcyon.cpu.spinMicros", 40));
 
-  /** Bytes of a thread's copy of an argument array. */
-  static final long COPY_BYTES = 8L * Kernels.MAX_SLOTS;
-
   /** One thread's private memory. */
   static final long THREAD_BYTES = Kernels.SCRATCH_BYTES + 4096;
 
@@ -53,6 +50,15 @@ final class CpuWorkers {
     for (Helper h : helpers) {
       h.thread.start();
     }
+  }
+
+  /** Scratch and slot copy of a thread; pages appear when used. */
+  static long threadMemory() {
+    long address = NativeMemory.map(THREAD_BYTES);
+    if (address < 0) {
+      throw CpuErrors.outOfMemory(THREAD_BYTES, CpuHost.availableMemory(), -address);
+    }
+    return address;
   }
 
   /** Threads that work on a loop, with the caller. */
@@ -125,7 +131,7 @@ final class CpuWorkers {
     }
 
     private final Thread thread;
-    private final long memory = NativeMemory.map(THREAD_BYTES);
+    private final long memory = threadMemory();
     private volatile boolean isParked;
 
     Helper(String name) {

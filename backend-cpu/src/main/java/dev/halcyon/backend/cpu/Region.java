@@ -104,7 +104,7 @@ final class Region {
 
   /** Whether there are chunks to claim. */
   boolean hasWork() {
-    return (long) CELLS.getOpaque(cells, REMAINING) > 0;
+    return (long) CELLS.getVolatile(cells, REMAINING) > 0;
   }
 
   private long claim() {
