@@ -217,13 +217,13 @@ final class BenchCommand implements Callable<Integer> {
     TextTable table = new TextTable(TextTable.Align.LEFT, TextTable.Align.LEFT);
     table.row("  load", Units.seconds(r.load()));
     table.row("  weights", Units.bytes(r.model().weightBytes() + r.model().importedBytes()));
-    table.row("  prefill of " + plan.promptTokens(), r.measured().prefill.text(1) + " tokens/s");
+    table.row("  prefill of " + plan.promptTokens(), r.measured().prefill.text(1, "tokens/s"));
     table.row(
         "  decode of " + plan.decodeTokens() + " at depth " + plan.depth(),
-        r.measured().decode.text(1) + " tokens/s");
+        r.measured().decode.text(1, "tokens/s"));
     table.row("  active weights", Units.bytes(r.model().activeBytesPerToken()) + " per token");
     achieved(r).ifPresent(a -> table.row("  read by decoding", Units.bytesPerSecond(a)));
-    table.row("  read bandwidth", r.measured().bandwidth.text(1e9) + " GB/s");
+    table.row("  read bandwidth", r.measured().bandwidth.text(1e9, "GB/s"));
     fraction(r)
         .ifPresent(f -> table.row("  fraction", String.format(Locale.ROOT, "%.1f %%", 100 * f)));
     table.lines().forEach(console::println);

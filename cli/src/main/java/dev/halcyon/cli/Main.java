@@ -62,11 +62,11 @@ public final class Main implements Runnable {
    * @return its {@link ExitCode}
    */
   static int run(Host host, String... args) {
-    Console console = host.console();
     try {
       return commandLine(host).execute(args);
-    } catch (OutputException e) {
-      return outputFailed(console, e);
+    } catch (RuntimeException | Error e) {
+      // picocli hands on what is thrown while it prints help, and errors of commands
+      return failed(host, e);
     }
   }
 
@@ -121,7 +121,7 @@ public final class Main implements Runnable {
     return ExitCode.BAD_INPUT;
   }
 
-  private static int failed(Host host, Exception failure) {
+  private static int failed(Host host, Throwable failure) {
     Console console = host.console();
     if (failure instanceof Cancellation.CancelledException || host.cancellation().isRequested()) {
       return ExitCode.INTERRUPTED;
@@ -130,6 +130,15 @@ public final class Main implements Runnable {
       case OutputException e -> outputFailed(console, e);
       case HalException e -> {
         complain(console, e.getMessage());
+        trace(console, e);
+        yield ExitCode.BAD_INPUT;
+      }
+      case OutOfMemoryError e -> {
+        complain(
+            console,
+            "not enough Java heap ("
+                + e.getMessage()
+                + "); remedy: HALCYON_JAVA_OPTS=-Xmx8g, for example");
         trace(console, e);
         yield ExitCode.BAD_INPUT;
       }

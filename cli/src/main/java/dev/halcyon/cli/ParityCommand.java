@@ -74,6 +74,7 @@ final class ParityCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    model.weights().format();
     ParityOptions options = options();
     List<ParityResult> results = new ArrayList<>();
     try (OpenDevices open = devices.open(host);

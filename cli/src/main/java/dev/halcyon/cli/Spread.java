@@ -28,14 +28,18 @@ final class Spread {
     return OptionalDouble.of((sorted.get((n - 1) / 2) + sorted.get(n / 2)) / 2);
   }
 
-  /** Median and range in some unit: {@code 12.3 (11.9 .. 12.8)}. */
-  String text(double unit) {
+  /** Median and range in multiples of {@code unit}: {@code 12.3 (11.9 .. 12.8) GB/s}. */
+  String text(double unit, String unitName) {
     if (samples.isEmpty()) {
       return "not measured";
     }
     double min = samples.stream().mapToDouble(Double::doubleValue).min().orElseThrow();
     double max = samples.stream().mapToDouble(Double::doubleValue).max().orElseThrow();
     return String.format(
-        Locale.ROOT, "%.2f (%.2f .. %.2f)", median().orElseThrow() / unit, min / unit, max / unit);
+        Locale.ROOT,
+        "%.2f (%.2f .. %.2f) %s",
+        median().orElseThrow() / unit,
+        min / unit,
+        max / unit);
   }
 }
