@@ -76,7 +76,7 @@ public record ReferenceOptions(
         failAtEnqueue, failAtExecution, failAtBind);
   }
 
-  public ReferenceOptions features(DeviceCapabilities.Feature... exactly) {
+  public ReferenceOptions onlyFeatures(DeviceCapabilities.Feature... exactly) {
     return new ReferenceOptions(
         execution, graphs, Set.of(exactly), unsupported, memoryBytes, maxAllocationBytes,
         failAtEnqueue, failAtExecution, failAtBind);
