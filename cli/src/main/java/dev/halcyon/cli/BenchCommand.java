@@ -164,7 +164,7 @@ final class BenchCommand implements Callable<Integer> {
     } catch (IOException e) {
       throw HalException.of(
               HalErrorCode.MODEL_NOT_FOUND,
-              "cannot read " + file + ": " + e.getClass().getSimpleName())
+              (Files.exists(file) ? "cannot read " : "no such file: ") + file)
           .on("--config")
           .remedy("name a config.json in Hugging Face layout")
           .cause(e)

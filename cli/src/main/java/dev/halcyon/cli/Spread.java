@@ -40,6 +40,7 @@ final class Spread {
         "%.2f (%.2f .. %.2f) %s",
         median().orElseThrow() / unit,
         min / unit,
-        max / unit);
+        max / unit,
+        unitName);
   }
 }
