@@ -66,7 +66,9 @@ public record Attention(double scale, int blockSize) implements CompositeSpec {
     long groups = d.operand(1).dim(1);
     long dim = q.dim(2);
     long values = d.operand(2).dim(2);
-    Decomposition.Ref rows = PagedRows.perToken(d, d.operand(3), d.operand(4), blockSize);
+    Decomposition.Ref visible = PagedRows.lengths(d, d.operand(5));
+    Decomposition.Ref rows =
+        PagedRows.perToken(d, d.operand(3), d.operand(4), visible, blockSize);
     long span = rows.dim(1);
     Decomposition.Ref k = d.temporary(d.operand(1).type().dtype(), tokens, span, groups, dim);
     Decomposition.Ref v = d.temporary(d.operand(2).type().dtype(), tokens, span, groups, values);
@@ -78,8 +80,7 @@ public record Attention(double scale, int blockSize) implements CompositeSpec {
         q.reshape(tokens, groups, heads / groups, dim),
         k.transpose(1, 2).transpose(2, 3),
         scores);
-    Decomposition.Ref lengths = PagedRows.lengths(d, d.operand(5)).reshape(tokens, 1, 1);
-    d.emit(new MaskedSoftmax(scale), scores, lengths, scores);
+    d.emit(new MaskedSoftmax(scale), scores, visible.reshape(tokens, 1, 1), scores);
     d.emit(
         new MatMul(),
         scores,

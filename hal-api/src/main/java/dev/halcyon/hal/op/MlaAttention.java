@@ -57,14 +57,15 @@ public record MlaAttention(double scale, int latentDim, int blockSize) implement
   public void decompose(Decomposition d) {
     Decomposition.Ref q = d.operand(0);
     long tokens = q.dim(0);
-    Decomposition.Ref rows = PagedRows.perToken(d, d.operand(2), d.operand(3), blockSize);
+    Decomposition.Ref visible = PagedRows.lengths(d, d.operand(4));
+    Decomposition.Ref rows =
+        PagedRows.perToken(d, d.operand(2), d.operand(3), visible, blockSize);
     long span = rows.dim(1);
     Decomposition.Ref kv = d.temporary(d.operand(1).type().dtype(), tokens, span, q.dim(2));
     d.emit(new Gather(), d.operand(1), rows, kv);
     Decomposition.Ref scores = d.f32(tokens, q.dim(1), span);
     d.emit(new MatMul(), q, kv.transpose(1, 2), scores);
-    Decomposition.Ref lengths = PagedRows.lengths(d, d.operand(4)).reshape(tokens, 1);
-    d.emit(new MaskedSoftmax(scale), scores, lengths, scores);
+    d.emit(new MaskedSoftmax(scale), scores, visible.reshape(tokens, 1), scores);
     d.emit(new MatMul(), scores, kv.slice(2, 0, latentDim), d.operand(5));
   }
 }

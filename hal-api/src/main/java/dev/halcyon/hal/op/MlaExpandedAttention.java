@@ -67,7 +67,9 @@ public record MlaExpandedAttention(double scale, int nopeDim, int valueDim, int 
     long latent = d.operand(5).dim(1);
     long rope = q.dim(2) - nopeDim;
     long perHead = nopeDim + valueDim;
-    Decomposition.Ref rows = PagedRows.perSequence(d, d.operand(2), blockSize);
+    Decomposition.Ref visible = PagedRows.lengths(d, d.operand(4));
+    Decomposition.Ref rows =
+        PagedRows.seenPerSequence(d, d.operand(2), d.operand(3), visible, blockSize);
     long sequences = rows.dim(0);
     long span = rows.dim(1);
     Decomposition.Ref gathered =
@@ -98,8 +100,7 @@ public record MlaExpandedAttention(double scale, int nopeDim, int valueDim, int 
       Decomposition.Ref flat = scores.reshape(tokens, heads, span);
       d.emit(new Binary(Binary.Op.ADD), flat, rotated, flat);
     }
-    Decomposition.Ref lengths = PagedRows.lengths(d, d.operand(4)).reshape(tokens, 1, 1);
-    d.emit(new MaskedSoftmax(scale), scores, lengths, scores);
+    d.emit(new MaskedSoftmax(scale), scores, visible.reshape(tokens, 1, 1), scores);
     d.emit(
         new MatMul(),
         scores,
