@@ -13,7 +13,7 @@ import java.util.Set;
 
 /**
  * A captured list of plans with their operands, replayed by {@link CommandStream#replay}. NATIVE where the device makes
- * graphs, else REPLAYED: the bound plans one by one, which allocates nothing. One thread at a time, checked. Close it before its
+ * graphs and no plan runs on the host, else REPLAYED: the bound plans one by one, which allocates nothing. One thread at a time, checked. Close it before its
  * device; its operands' arenas must stay open, and not be reset, while it is replayed. Replays share one workspace: order those on
  * different streams by fences.
  */
@@ -90,8 +90,10 @@ public final class CommandGraph implements AutoCloseable {
         }
         bound.add(c.plan().implementation().bind(c.operands(), workspace));
       }
+      boolean recordable =
+          list.stream().allMatch(c -> c.plan().implementation().isRecordable());
       Optional<BackendGraph> backend =
-          NATIVE_ALLOWED ? origin.backend().instantiate(bound) : Optional.empty();
+          NATIVE_ALLOWED && recordable ? origin.backend().instantiate(bound) : Optional.empty();
       complete = true;
       return new Binding(bound.toArray(BoundOperator[]::new), backend, List.copyOf(arenas));
     } finally {

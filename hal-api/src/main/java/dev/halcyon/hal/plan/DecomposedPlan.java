@@ -40,6 +40,11 @@ final class DecomposedPlan implements OperatorPlan {
   }
 
   @Override
+  public boolean isRecordable() {
+    return steps.stream().allMatch(s -> s.plan().implementation().isRecordable());
+  }
+
+  @Override
   public BoundOperator bind(Tensor[] operands, Optional<Tensor> workspace) {
     Tensor[] roots = new Tensor[operandCount + temporaries.size()];
     System.arraycopy(operands, 0, roots, 0, operandCount);

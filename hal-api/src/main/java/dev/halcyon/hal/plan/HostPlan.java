@@ -47,6 +47,12 @@ final class HostPlan implements OperatorPlan {
     return plan.device().uri() + " " + plan.implementation().implementation();
   }
 
+  /** An execution waits for the operands. */
+  @Override
+  public boolean isRecordable() {
+    return false;
+  }
+
   @Override
   public BoundOperator bind(Tensor[] operands, Optional<Tensor> workspace) {
     return new OnHost(operands.clone());

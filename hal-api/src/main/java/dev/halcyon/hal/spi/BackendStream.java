@@ -40,6 +40,7 @@ public interface BackendStream {
   /**
    * Makes a native graph of bound commands, or empty if this device has none (the API then replays them one by one).
    *
+   * @param commands only of recordable plans
    * @implSpec Enqueueing the graph must give bitwise the results of enqueueing the commands in order.
    */
   Optional<BackendGraph> instantiate(List<BoundOperator> commands);

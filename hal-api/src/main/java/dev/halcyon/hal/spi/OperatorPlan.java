@@ -11,6 +11,11 @@ public interface OperatorPlan {
   /** The kernel or library function, for reports. */
   String implementation();
 
+  /** Whether its executions only give work to the stream, without waiting: what a native graph can hold. */
+  default boolean isRecordable() {
+    return true;
+  }
+
   /**
    * Fixes operands and workspace.
    *

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.halcyon.hal.CommandGraph;
 import dev.halcyon.hal.Device;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
@@ -15,7 +16,9 @@ import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.Attention;
 import dev.halcyon.hal.op.Binary;
 import dev.halcyon.hal.op.Epilogue;
+import dev.halcyon.hal.op.GroupedMatMul;
 import dev.halcyon.hal.op.Linear;
+import dev.halcyon.hal.op.MaskedSoftmax;
 import dev.halcyon.hal.op.MatMul;
 import dev.halcyon.hal.op.MoeDispatch;
 import dev.halcyon.hal.op.RmsNorm;
@@ -23,6 +26,7 @@ import dev.halcyon.hal.op.SwiGlu;
 import dev.halcyon.hal.op.TopK;
 import dev.halcyon.hal.op.Unary;
 import dev.halcyon.hal.tensor.DType;
+import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
 import dev.halcyon.hal.testing.DeviceBench;
 import dev.halcyon.hal.testing.ReferenceBackend;
@@ -30,6 +34,8 @@ import dev.halcyon.hal.testing.ReferenceDevice;
 import dev.halcyon.hal.testing.ReferenceOptions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -115,7 +121,7 @@ class PlannerTest {
     property.plan(new Unary(Unary.Op.NEG), ROW, ROW);
     assertEquals("native version turned off", decision(property, new SwiGlu(), ROWS, ROWS, ROWS).reason());
     PlacementPolicy both = PlacementPolicy.DECOMPOSED.withoutNative("TopK").withoutNative("Copy");
-    assertEquals(java.util.Set.of("*", "TopK", "Copy"), both.disabledNative());
+    assertEquals(Set.of("*", "TopK", "Copy"), both.disabledNative());
   }
 
   private static PlacementReport.Decision decision(
@@ -204,6 +210,69 @@ class PlannerTest {
       assertTrue(strided.getMessage().contains("on the host"), strided.getMessage());
     }
     assertEquals(0, ((ReferenceDevice) host.backend()).openBuffers());
+  }
+
+  @Test
+  void graphsWithHostPlansAreReplayed() {
+    Device host = ReferenceBackend.open(ReferenceOptions.DEFAULT);
+    devices.add(host);
+    Device lacking =
+        ReferenceBackend.open(ReferenceOptions.DEFAULT.deferred().nativeGraphs().without("Binary"));
+    try (DeviceBench b =
+        new DeviceBench(lacking, PlacementPolicy.DEFAULT.withHost(host, "Binary"))) {
+      Tensor gate = b.f32(new double[] {1, -2, 0.5}, 1, 3);
+      Tensor up = b.f32(new double[] {2, 3, 4}, 1, 3);
+      Tensor out = b.zeros(DType.F32, 1, 3);
+      b.run(new SwiGlu(), gate, up, out);
+      double[] eager = b.read(out);
+      b.stream().beginCapture();
+      b.run(new SwiGlu(), gate, up, out);
+      try (CommandGraph g = b.stream().endCapture()) {
+        assertEquals(CommandGraph.Kind.REPLAYED, g.kind());
+        b.stream().fill(out, 0);
+        b.stream().replay(g);
+        assertArrayEquals(eager, b.read(out));
+      }
+    }
+  }
+
+  @Test
+  void plansAreMadeOnceByManyThreads() throws InterruptedException {
+    Planner p = planner(ReferenceOptions.DEFAULT, PlacementPolicy.DEFAULT);
+    Set<Plan> made = ConcurrentHashMap.newKeySet();
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      threads.add(
+          Thread.ofVirtual().start(() -> made.add(p.plan(new SwiGlu(), ROWS, ROWS, ROWS))));
+    }
+    for (Thread t : threads) {
+      t.join();
+    }
+    assertEquals(1, made.size());
+  }
+
+  @Test
+  void temporariesShareMemory() {
+    Planner p = planner(ReferenceOptions.DEFAULT, PlacementPolicy.DEFAULT);
+    long expertBytes = 64 * 64 * 4;
+    TensorType x = TensorType.of(DType.F32, 2, 64);
+    Plan grouped =
+        p.plan(
+            new GroupedMatMul(),
+            x,
+            TensorType.of(DType.I32, 33),
+            TensorType.of(DType.F8_E4M3FN, 32, 64, 64).withQuant(QuantScheme.FP8_128X128),
+            x);
+    assertTrue(
+        grouped.workspaceBytes() < 2 * expertBytes,
+        "one expert's weights at a time, not 32: " + grouped.workspaceBytes());
+    Plan softmax =
+        p.plan(
+            new MaskedSoftmax(1),
+            TensorType.of(DType.F32, 64, 64),
+            TensorType.of(DType.I32, 64),
+            TensorType.of(DType.F32, 64, 64));
+    assertTrue(softmax.workspaceBytes() < 3 * expertBytes, "mask and values: " + softmax.workspaceBytes());
   }
 
   @Test
