@@ -155,8 +155,14 @@ class CommandGraphTest {
       b.stream().replay(afterClose);
       scratch.reset();
       lost.close();
-      assertTrue(assertCode(HalErrorCode.USE_AFTER_CLOSE, () -> b.stream().replay(afterReset)).what().contains("reset"));
-      assertTrue(assertCode(HalErrorCode.USE_AFTER_CLOSE, () -> b.stream().replay(afterClose)).what().contains("closed"));
+      assertTrue(
+          assertCode(HalErrorCode.USE_AFTER_CLOSE, () -> b.stream().replay(afterReset))
+              .what()
+              .contains("reset"));
+      assertTrue(
+          assertCode(HalErrorCode.USE_AFTER_CLOSE, () -> b.stream().replay(afterClose))
+              .what()
+              .contains("closed"));
       b.stream().fill(t, 1);
       afterReset.close();
       afterClose.close();
@@ -228,7 +234,8 @@ class CommandGraphTest {
           DeviceBench other = bench(ReferenceOptions.DEFAULT)) {
         assertCode(HalErrorCode.WRONG_DEVICE, () -> other.stream().replay(g));
         HalException first = assertCode(HalErrorCode.KERNEL_FAILED, () -> b.stream().replay(g));
-        assertEquals(first, assertCode(HalErrorCode.STREAM_POISONED, () -> b.stream().replay(g)).getCause());
+        assertEquals(
+            first, assertCode(HalErrorCode.STREAM_POISONED, () -> b.stream().replay(g)).getCause());
       }
     }
   }

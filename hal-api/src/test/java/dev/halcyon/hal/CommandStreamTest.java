@@ -63,9 +63,12 @@ class CommandStreamTest {
       source[0] = 9;
       read(s, t, 1, 2, 3, 4);
       HalException e =
-          assertCode(HalErrorCode.SHAPE_MISMATCH, () -> s.upload(MemorySegment.ofArray(new float[3]), t));
-      assertTrue(e.what().contains("12 host bytes") && e.remedy().contains("16 bytes"), e.getMessage());
-      assertCode(HalErrorCode.SHAPE_MISMATCH, () -> s.download(t, MemorySegment.ofArray(new float[5])));
+          assertCode(
+              HalErrorCode.SHAPE_MISMATCH, () -> s.upload(MemorySegment.ofArray(new float[3]), t));
+      assertTrue(
+          e.what().contains("12 host bytes") && e.remedy().contains("16 bytes"), e.getMessage());
+      assertCode(
+          HalErrorCode.SHAPE_MISMATCH, () -> s.download(t, MemorySegment.ofArray(new float[5])));
       assertCode(
           HalErrorCode.SHAPE_MISMATCH,
           () -> s.upload(MemorySegment.ofArray(new float[4]), t.transpose(0, 1)));
@@ -89,7 +92,8 @@ class CommandStreamTest {
       Tensor y = b.zeros(DType.F32, 4);
       assertCode(HalErrorCode.INVALID_ARGUMENT, () -> s.enqueue(add, x, y));
       HalException e =
-          assertCode(HalErrorCode.SHAPE_MISMATCH, () -> s.enqueue(add, x, b.zeros(DType.F32, 5), y));
+          assertCode(
+              HalErrorCode.SHAPE_MISMATCH, () -> s.enqueue(add, x, b.zeros(DType.F32, 5), y));
       assertTrue(e.what().contains("operand 'b' is f32[5], planned for f32[4]"), e.what());
       assertCode(HalErrorCode.WRONG_DEVICE, () -> s.enqueue(add, x, y, other.zeros(DType.F32, 4)));
       assertCode(HalErrorCode.WRONG_DEVICE, () -> other.stream().enqueue(add, x, y, x));
@@ -113,7 +117,9 @@ class CommandStreamTest {
       assertTrue(e.what().contains("output 'out' overlaps 'b'"), e.what());
       assertCode(
           HalErrorCode.ALIASED_OPERANDS,
-          () -> b.run(add, free.reshape(2, 2).transpose(0, 1), free.reshape(2, 2), free.reshape(2, 2)));
+          () ->
+              b.run(
+                  add, free.reshape(2, 2).transpose(0, 1), free.reshape(2, 2), free.reshape(2, 2)));
       assertCode(HalErrorCode.ALIASED_OPERANDS, () -> b.stream().copy(low, low));
       Tensor one = b.zeros(DType.F32, 1);
       assertCode(
@@ -184,7 +190,8 @@ class CommandStreamTest {
       Tensor t = b.zeros(DType.F32, 4);
       CommandStream s = b.stream();
       s.fill(t, 1);
-      assertCode(HalErrorCode.INVALID_ARGUMENT, () -> s.enqueue(b.planner().plan(new Fill(1), t.type())));
+      assertCode(
+          HalErrorCode.INVALID_ARGUMENT, () -> s.enqueue(b.planner().plan(new Fill(1), t.type())));
       HalException first = assertCode(HalErrorCode.KERNEL_FAILED, () -> s.fill(t, 2));
       List<Executable> later =
           List.of(
@@ -238,7 +245,8 @@ class CommandStreamTest {
       assertCode(HalErrorCode.DEADLINE_EXCEEDED, () -> b.stream().synchronize(SOON));
       assertCode(HalErrorCode.DEADLINE_EXCEEDED, () -> f.await(SOON));
       HalException e = assertCode(HalErrorCode.DEADLINE_EXCEEDED, b.stream()::close);
-      assertTrue(b.device().liveChildren().contains("stream 'bench' on reference://0"), e.getMessage());
+      assertTrue(
+          b.device().liveChildren().contains("stream 'bench' on reference://0"), e.getMessage());
       backend(b).resume();
       b.stream().synchronize(SOON);
       assertTrue(f.isSignalled());
@@ -319,7 +327,9 @@ class CommandStreamTest {
       b.run(new RmsNorm(1e-6), x, w, out);
       Tensor large = b.zeros(DType.F32, 1 << 9, 1 << 9);
       Tensor largeOut = b.zeros(DType.F32, 1 << 9, 1 << 9);
-      assertCode(HalErrorCode.OUT_OF_MEMORY, () -> b.run(new RmsNorm(1e-6), large, b.zeros(DType.F32, 1 << 9), largeOut));
+      assertCode(
+          HalErrorCode.OUT_OF_MEMORY,
+          () -> b.run(new RmsNorm(1e-6), large, b.zeros(DType.F32, 1 << 9), largeOut));
       b.run(new RmsNorm(1e-6), x, w, out);
       b.stream().synchronize(SOON);
     }

@@ -55,7 +55,10 @@ class MemoryArenaTest {
         MemorySegment host = MemorySegment.ofArray(new byte[(int) t.type().byteSize()]);
         host.fill((byte) 1);
         s.download(t, host);
-        assertEquals(-1, host.mismatch(MemorySegment.ofArray(new byte[(int) host.byteSize()])), t.toString());
+        assertEquals(
+            -1,
+            host.mismatch(MemorySegment.ofArray(new byte[(int) host.byteSize()])),
+            t.toString());
         for (Tensor o : all) {
           assertFalse(t != o && t.overlaps(o));
         }
@@ -81,9 +84,12 @@ class MemoryArenaTest {
   void quantisedTensorsComeWithScales() {
     try (Device d = open();
         MemoryArena a = d.newArena(Kind.WEIGHTS, "w")) {
-      Tensor q = a.allocate(TensorType.of(DType.F8_E4M3FN, 200, 130).withQuant(QuantScheme.FP8_128X128));
+      Tensor q =
+          a.allocate(TensorType.of(DType.F8_E4M3FN, 200, 130).withQuant(QuantScheme.FP8_128X128));
       assertEquals(TensorType.of(DType.F32, 2, 2), q.scales().orElseThrow().type());
-      assertCode(HalErrorCode.INVALID_ARGUMENT, () -> a.allocate(TensorType.of(DType.F32, 4, 4).transpose(0, 1)));
+      assertCode(
+          HalErrorCode.INVALID_ARGUMENT,
+          () -> a.allocate(TensorType.of(DType.F32, 4, 4).transpose(0, 1)));
     }
   }
 
@@ -142,7 +148,8 @@ class MemoryArenaTest {
         s.fill(t.slice(0, 0, 16), step);
       }
       s.synchronize(CommandStream.CLOSE_DEADLINE);
-      assertTrue(a.byteSize() < 30 << 20, "some were freed while work was enqueued: " + a.byteSize());
+      assertTrue(
+          a.byteSize() < 30 << 20, "some were freed while work was enqueued: " + a.byteSize());
     }
   }
 
@@ -163,7 +170,8 @@ class MemoryArenaTest {
       a.close();
       a.close();
       HalException e = assertCode(HalErrorCode.USE_AFTER_CLOSE, () -> s.fill(t, 1));
-      assertTrue(e.getMessage().contains("arena 'kv' (PERSISTENT) on reference://0"), e.getMessage());
+      assertTrue(
+          e.getMessage().contains("arena 'kv' (PERSISTENT) on reference://0"), e.getMessage());
       assertCode(HalErrorCode.USE_AFTER_CLOSE, () -> a.allocate(bytes(1)));
       assertEquals(0, ((ReferenceDevice) d.backend()).openBuffers());
       s.synchronize(CommandStream.CLOSE_DEADLINE);
@@ -175,14 +183,17 @@ class MemoryArenaTest {
     ReferenceOptions o = ReferenceOptions.DEFAULT.maxAllocation(1 << 20).memory(3 << 20);
     try (Device d = ReferenceBackend.open(o);
         MemoryArena a = d.newArena(Kind.WEIGHTS, "w")) {
-      HalException large = assertCode(HalErrorCode.ALLOCATION_TOO_LARGE, () -> a.allocate(bytes((1 << 20) + 1)));
+      HalException large =
+          assertCode(HalErrorCode.ALLOCATION_TOO_LARGE, () -> a.allocate(bytes((1 << 20) + 1)));
       assertTrue(large.what().contains("1048576"));
       Tensor first = a.allocate(bytes(1 << 20));
       a.allocate(bytes(1 << 20));
-      assertCode(HalErrorCode.OUT_OF_MEMORY, () -> {
-        a.allocate(bytes(1 << 20));
-        a.allocate(bytes(1 << 20));
-      });
+      assertCode(
+          HalErrorCode.OUT_OF_MEMORY,
+          () -> {
+            a.allocate(bytes(1 << 20));
+            a.allocate(bytes(1 << 20));
+          });
       long held = a.byteSize();
       assertCode(HalErrorCode.OUT_OF_MEMORY, () -> a.allocate(bytes(1 << 20)));
       assertEquals(held, a.byteSize());
@@ -214,12 +225,15 @@ class MemoryArenaTest {
       assertTrue(a.importHost(host.allocate(3), bytes(3)).isEmpty(), "refused by the backend");
       assertTrue(a.importHost(m, bytes(0)).isEmpty());
       assertCode(HalErrorCode.INVALID_ARGUMENT, () -> a.importHost(m, bytes(25)));
-      assertCode(HalErrorCode.INVALID_ARGUMENT, () -> a.importHost(MemorySegment.ofArray(new byte[4]), bytes(4)));
+      assertCode(
+          HalErrorCode.INVALID_ARGUMENT,
+          () -> a.importHost(MemorySegment.ofArray(new byte[4]), bytes(4)));
       TensorType strided = TensorType.of(DType.U8, 2, 24).slice(1, 0, 12);
       assertCode(HalErrorCode.INVALID_ARGUMENT, () -> a.importHost(m, strided));
       assertCode(
           HalErrorCode.INVALID_ARGUMENT,
-          () -> a.importHost(m, TensorType.of(DType.I8, 2, 12).withQuant(QuantScheme.perChannel())));
+          () ->
+              a.importHost(m, TensorType.of(DType.I8, 2, 12).withQuant(QuantScheme.perChannel())));
     }
     try (Arena host = Arena.ofShared();
         Device d = ReferenceBackend.open(ReferenceOptions.DEFAULT.onlyFeatures());
@@ -234,7 +248,8 @@ class MemoryArenaTest {
     ReferenceDevice r = (ReferenceDevice) d.backend();
     MemoryArena a = d.newArena(Kind.PERSISTENT, "busy");
     CommandStream s = d.newStream("q");
-    s.enqueue(new Planner(d, PlacementPolicy.DEFAULT).plan(new Fill(1), bytes(8)), a.allocate(bytes(8)));
+    s.enqueue(
+        new Planner(d, PlacementPolicy.DEFAULT).plan(new Fill(1), bytes(8)), a.allocate(bytes(8)));
     r.stall();
     assertCode(HalErrorCode.DEADLINE_EXCEEDED, a::close);
     assertEquals(1, r.openBuffers(), "memory in use is not freed");
@@ -268,12 +283,15 @@ class MemoryArenaTest {
     MemoryArena a = d.newArena(Kind.WEIGHTS, "weights");
     CommandStream s = d.newStream("main");
     HalException e = assertCode(HalErrorCode.CLOSE_ORDER, d::close);
-    assertTrue(e.what().contains("arena 'weights' (WEIGHTS)") && e.what().contains("stream 'main'"), e.what());
+    assertTrue(
+        e.what().contains("arena 'weights' (WEIGHTS)") && e.what().contains("stream 'main'"),
+        e.what());
     s.beginCapture();
     CommandGraph g = s.endCapture();
     a.close();
     s.close();
-    assertTrue(assertCode(HalErrorCode.CLOSE_ORDER, d::close).what().contains("graph 'main graph'"));
+    assertTrue(
+        assertCode(HalErrorCode.CLOSE_ORDER, d::close).what().contains("graph 'main graph'"));
     g.close();
     d.close();
     d.close();

@@ -19,8 +19,12 @@ import org.junit.jupiter.params.provider.ValueSource;
 class MiscellanyTest {
   @ParameterizedTest
   @CsvSource({
-    "cpu, cpu, ''", "cpu://, cpu, ''", "opencl://0, opencl, 0", "opencl://0/1, opencl, 0/1",
-    "cuda://GPU-8a_3.f, cuda, GPU-8a_3.f", "tornado-x2://opencl/0, tornado-x2, opencl/0"
+    "cpu, cpu, ''",
+    "cpu://, cpu, ''",
+    "opencl://0, opencl, 0",
+    "opencl://0/1, opencl, 0/1",
+    "cuda://GPU-8a_3.f, cuda, GPU-8a_3.f",
+    "tornado-x2://opencl/0, tornado-x2, opencl/0"
   })
   void urisParse(String text, String scheme, String path) {
     DeviceUri uri = DeviceUri.parse(text);
@@ -29,7 +33,8 @@ class MiscellanyTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "CPU://", "cpu:/0", "://0", "cpu:// 0", "cpu://a?b", "1cpu", "cpu://a://b"})
+  @ValueSource(
+      strings = {"", "CPU://", "cpu:/0", "://0", "cpu:// 0", "cpu://a?b", "1cpu", "cpu://a://b"})
   void badUrisAreRefused(String text) {
     HalException e = assertThrows(HalException.class, () -> DeviceUri.parse(text));
     assertEquals(HalErrorCode.INVALID_URI, e.code());
@@ -74,14 +79,17 @@ class MiscellanyTest {
             .cause(cause)
             .build();
     assertEquals(
-        "cannot allocate 3 bytes [opencl://0]; OpenCL clCreateBuffer = -4 (no memory); remedy: close other arenas"
-            + " (HAL-1201 OUT_OF_MEMORY)",
+        "cannot allocate 3 bytes [opencl://0]; OpenCL clCreateBuffer = -4 (no memory); remedy:"
+            + " close other arenas (HAL-1201 OUT_OF_MEMORY)",
         e.getMessage());
     assertSame(cause, e.getCause());
     assertEquals("opencl://0", e.context());
     assertEquals(status, e.nativeStatus().orElseThrow());
-    assertEquals("short (HAL-1004 OUT_OF_BOUNDS)", HalException.of(HalErrorCode.OUT_OF_BOUNDS, "short").build().getMessage());
-    assertTrue(HalException.of(HalErrorCode.OUT_OF_BOUNDS, "short").build().nativeStatus().isEmpty());
+    assertEquals(
+        "short (HAL-1004 OUT_OF_BOUNDS)",
+        HalException.of(HalErrorCode.OUT_OF_BOUNDS, "short").build().getMessage());
+    assertTrue(
+        HalException.of(HalErrorCode.OUT_OF_BOUNDS, "short").build().nativeStatus().isEmpty());
   }
 
   @Test
@@ -115,7 +123,8 @@ class MiscellanyTest {
       System.setErr(before);
     }
     String log = caught.toString(StandardCharsets.UTF_8);
-    assertTrue(log.contains("WARN") && log.contains("'lost'") && log.contains("without close()"), log);
+    assertTrue(
+        log.contains("WARN") && log.contains("'lost'") && log.contains("without close()"), log);
     assertTrue(!log.contains("'kept'"), log);
   }
 }

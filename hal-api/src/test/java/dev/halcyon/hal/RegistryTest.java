@@ -118,7 +118,10 @@ class RegistryTest {
 
   @Test
   void unknownBackendsAndDevicesAreNamed() {
-    HalRegistry r = HalRegistry.of(new ReferenceBackend(), fake("acme", () -> new BackendProbe.Unavailable("no driver", "install acme-icd")));
+    HalRegistry r =
+        HalRegistry.of(
+            new ReferenceBackend(),
+            fake("acme", () -> new BackendProbe.Unavailable("no driver", "install acme-icd")));
     HalException unknown = refused(r, "nope://0");
     assertEquals(HalErrorCode.UNKNOWN_BACKEND, unknown.code());
     assertTrue(unknown.remedy().contains("[reference, acme]"), unknown.remedy());
@@ -133,7 +136,8 @@ class RegistryTest {
   @Test
   void unavailableBackendsGiveReasonAndRemedy() {
     HalRegistry r =
-        HalRegistry.of(fake("acme", () -> new BackendProbe.Unavailable("no driver", "install acme-icd")));
+        HalRegistry.of(
+            fake("acme", () -> new BackendProbe.Unavailable("no driver", "install acme-icd")));
     HalException e = refused(r, "acme://0");
     assertEquals(HalErrorCode.DEVICE_UNAVAILABLE, e.code());
     assertTrue(e.what().contains("no driver"));

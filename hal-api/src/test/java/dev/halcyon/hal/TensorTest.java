@@ -64,7 +64,9 @@ class TensorTest {
         assertEquals(r * 7 + c, transposed[c * 5 + r]);
       }
     }
-    assertArrayEquals(new double[] {7, 7, 7, 8, 8, 8}, b.read(t.slice(0, 1, 1).slice(1, 0, 2).reshape(2, 1).broadcastTo(Shape.of(2, 3))));
+    assertArrayEquals(
+        new double[] {7, 7, 7, 8, 8, 8},
+        b.read(t.slice(0, 1, 1).slice(1, 0, 2).reshape(2, 1).broadcastTo(Shape.of(2, 3))));
     assertArrayEquals(v, b.read(t.reshape(7, 5)));
   }
 
@@ -74,8 +76,10 @@ class TensorTest {
     Tensor q = b.quantized(3, DType.F8_E4M3FN, scheme, 300, 270);
     double[] all = b.read(q);
     assertArrayEquals(cut(all, 270, 128, 128, 0, 270), b.read(q.slice(0, 128, 128)));
-    assertArrayEquals(cut(all, 270, 256, 44, 128, 142), b.read(q.slice(0, 256, 44).slice(1, 128, 142)));
-    assertArrayEquals(cut(all, 270, 128, 172, 256, 14), b.read(q.slice(-1, 256, 14).slice(-2, 128, 172)));
+    assertArrayEquals(
+        cut(all, 270, 256, 44, 128, 142), b.read(q.slice(0, 256, 44).slice(1, 128, 142)));
+    assertArrayEquals(
+        cut(all, 270, 128, 172, 256, 14), b.read(q.slice(-1, 256, 14).slice(-2, 128, 172)));
     assertCode(HalErrorCode.OUT_OF_BOUNDS, () -> q.slice(0, 64, 64));
     assertCode(HalErrorCode.OUT_OF_BOUNDS, () -> q.slice(0, 0, 200));
     assertCode(HalErrorCode.OUT_OF_BOUNDS, () -> q.slice(1, 128, 100));
@@ -102,20 +106,32 @@ class TensorTest {
   void quantisingIsAsDocumented() {
     double[] x = {0, 1, -448, 100, 3, 0.001, 0, 0};
     Tensor in = b.f32(x, 2, 4);
-    Tensor f8 = b.arena().allocate(TensorType.of(DType.F8_E4M3FN, 2, 4).withQuant(QuantScheme.grouped(2)));
+    Tensor f8 =
+        b.arena().allocate(TensorType.of(DType.F8_E4M3FN, 2, 4).withQuant(QuantScheme.grouped(2)));
     b.run(new dev.halcyon.hal.op.Quantize(), in, f8);
     double tiny = Float.float16ToFloat(Float.floatToFloat16(1e-4f / 448));
     assertArrayEquals(
-        new double[] {Float.float16ToFloat(Float.floatToFloat16(1f / 448)), 1, Float.float16ToFloat(Float.floatToFloat16(3f / 448)), tiny},
+        new double[] {
+          Float.float16ToFloat(Float.floatToFloat16(1f / 448)),
+          1,
+          Float.float16ToFloat(Float.floatToFloat16(3f / 448)),
+          tiny
+        },
         b.read(f8.scales().orElseThrow()));
     Blocked power = new Blocked(1, 4, ScaleFormat.UE8M0);
     Tensor up = b.arena().allocate(TensorType.of(DType.F8_E4M3FN, 2, 4).withQuant(power));
     b.run(new dev.halcyon.hal.op.Quantize(), in, up);
-    assertArrayEquals(new double[] {127, 127 - 7}, b.read(up.scales().orElseThrow()), "448/448 = 2^0, 3/448 up to 2^-7");
-    Tensor i4 = b.arena().allocate(TensorType.of(DType.I4, 1, 4).withQuant(new Blocked(1, 4, ScaleFormat.F32)));
+    assertArrayEquals(
+        new double[] {127, 127 - 7},
+        b.read(up.scales().orElseThrow()),
+        "448/448 = 2^0, 3/448 up to 2^-7");
+    Tensor i4 =
+        b.arena()
+            .allocate(TensorType.of(DType.I4, 1, 4).withQuant(new Blocked(1, 4, ScaleFormat.F32)));
     b.run(new dev.halcyon.hal.op.Quantize(), b.f32(new double[] {-4, 16, 3, 0}, 1, 4), i4);
     assertEquals(-2, b.read(i4.scales().orElseThrow())[0]);
-    assertArrayEquals(new double[] {-4, 16, 4, 0}, b.read(i4), 1e-30, "-4/-2 = 2, 16/-2 = -8, 3/-2 = -1.5 to -2");
+    assertArrayEquals(
+        new double[] {-4, 16, 4, 0}, b.read(i4), 1e-30, "-4/-2 = 2, 16/-2 = -8, 3/-2 = -1.5 to -2");
   }
 
   @Test
@@ -125,8 +141,10 @@ class TensorTest {
     Tensor scales = b.zeros(DType.F32, 2, 2);
     assertTrue(data.withScales(scales, scheme).type().isQuantized());
     assertSame(scales, data.withScales(scales, scheme).scales().orElseThrow());
-    assertCode(HalErrorCode.SHAPE_MISMATCH, () -> data.withScales(b.zeros(DType.F32, 2, 1), scheme));
-    assertCode(HalErrorCode.SHAPE_MISMATCH, () -> data.withScales(b.zeros(DType.F16, 2, 2), scheme));
+    assertCode(
+        HalErrorCode.SHAPE_MISMATCH, () -> data.withScales(b.zeros(DType.F32, 2, 1), scheme));
+    assertCode(
+        HalErrorCode.SHAPE_MISMATCH, () -> data.withScales(b.zeros(DType.F16, 2, 2), scheme));
     assertCode(HalErrorCode.SHAPE_MISMATCH, () -> data.withScales(scales.transpose(0, 1), scheme));
   }
 
@@ -151,7 +169,9 @@ class TensorTest {
     assertCode(HalErrorCode.INVALID_ARGUMENT, () -> s.slice(0, 0, 1));
     assertCode(HalErrorCode.OUT_OF_BOUNDS, () -> s.part(2));
     assertCode(HalErrorCode.SHAPE_MISMATCH, () -> Tensor.stack(List.of(x, x.reshape(3, 2))));
-    assertCode(HalErrorCode.SHAPE_MISMATCH, () -> Tensor.stack(List.of(x.transpose(0, 1), x.transpose(0, 1))));
+    assertCode(
+        HalErrorCode.SHAPE_MISMATCH,
+        () -> Tensor.stack(List.of(x.transpose(0, 1), x.transpose(0, 1))));
     assertCode(HalErrorCode.SHAPE_MISMATCH, () -> Tensor.stack(List.of(s, s)));
     assertCode(HalErrorCode.INVALID_ARGUMENT, () -> Tensor.stack(List.of()));
     assertTrue(s.overlaps(y) && y.overlaps(s) && !s.overlaps(b.zeros(DType.F32, 2)));
@@ -161,7 +181,8 @@ class TensorTest {
   void stacksNeedTheFeature() {
     try (DeviceBench plain =
         new DeviceBench(
-            ReferenceBackend.open(ReferenceOptions.DEFAULT.onlyFeatures()), PlacementPolicy.DEFAULT)) {
+            ReferenceBackend.open(ReferenceOptions.DEFAULT.onlyFeatures()),
+            PlacementPolicy.DEFAULT)) {
       Tensor t = plain.zeros(DType.F32, 2);
       assertCode(HalErrorCode.UNSUPPORTED_OPERATOR, () -> Tensor.stack(List.of(t, t)));
     }

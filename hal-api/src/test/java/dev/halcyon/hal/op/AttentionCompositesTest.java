@@ -18,7 +18,10 @@ class AttentionCompositesTest {
   private static final int BLOCK = 3;
   private static final int ROWS = 8 * BLOCK;
 
-  /** Blocks of three ragged sequences, shuffled; what lies beyond a sequence is -1 or another's block. */
+  /**
+   * Blocks of three ragged sequences, shuffled; what lies beyond a sequence is -1 or another's
+   * block.
+   */
   private static final int[] TABLE = {5, 2, 7, 1, 0, -1, -1, 3, 6, 4, -1, 2};
 
   private static final int[] SEQUENCE = {1, 0, 0, 2, 2, 1};
@@ -104,7 +107,9 @@ class AttentionCompositesTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = DType.class, names = {"F32", "F16", "BF16"})
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "F16", "BF16"})
   void mlaAttention(DType dtype) {
     int heads = 5;
     int c = 9;
@@ -153,7 +158,13 @@ class AttentionCompositesTest {
     Tensor out = b.zeros(DType.F32, TOKENS, heads, value);
     b.run(
         new MlaExpandedAttention(0.2, nope, value, BLOCK),
-        q, cache, table(), sequence(), positions(), w, out);
+        q,
+        cache,
+        table(),
+        sequence(),
+        positions(),
+        w,
+        out);
     double[] qv = b.read(q);
     double[] cv = b.read(cache);
     double[] wv = b.read(w);
@@ -195,16 +206,30 @@ class AttentionCompositesTest {
     Tensor positions = b.i32(new int[] {6, 7, 8}, 3);
     Tensor q = b.random(4, 1, DType.F32, 3, heads, nope + rope);
     Tensor expanded = b.zeros(DType.F32, 3, heads, value);
-    b.run(new MlaExpandedAttention(0.5, nope, value, 3), q, cache, table, sequence, positions, w, expanded);
+    b.run(
+        new MlaExpandedAttention(0.5, nope, value, 3),
+        q,
+        cache,
+        table,
+        sequence,
+        positions,
+        w,
+        expanded);
     Tensor latentQuery = b.zeros(DType.F32, 3, heads, c + rope);
     b.run(
         new HeadMatMul(nope + value, 0, nope, HeadMatMul.Orientation.ROWS_IN),
-        q.slice(2, 0, nope), w, latentQuery.slice(2, 0, c));
+        q.slice(2, 0, nope),
+        w,
+        latentQuery.slice(2, 0, c));
     b.stream().copy(q.slice(2, nope, rope), latentQuery.slice(2, c, rope));
     Tensor mixed = b.zeros(DType.F32, 3, heads, c);
     b.run(new MlaAttention(0.5, c, 3), latentQuery, cache, table, sequence, positions, mixed);
     Tensor absorbed = b.zeros(DType.F32, 3, heads, value);
-    b.run(new HeadMatMul(nope + value, nope, value, HeadMatMul.Orientation.ROWS_OUT), mixed, w, absorbed);
+    b.run(
+        new HeadMatMul(nope + value, nope, value, HeadMatMul.Orientation.ROWS_OUT),
+        mixed,
+        w,
+        absorbed);
     Expect.close(b.read(expanded), b.read(absorbed), TOLERANCE, "two forms of one operator");
   }
 
@@ -244,7 +269,13 @@ class AttentionCompositesTest {
     Tensor expanded = b.zeros(DType.F32, TOKENS, 2, 4);
     b.run(
         new MlaExpandedAttention(1, 4, 4, BLOCK),
-        q, cache, table(), sequence(), positions(), w, expanded);
+        q,
+        cache,
+        table(),
+        sequence(),
+        positions(),
+        w,
+        expanded);
     return new double[][] {b.read(latent), b.read(paged), b.read(expanded)};
   }
 
@@ -285,7 +316,13 @@ class AttentionCompositesTest {
     }
     b.run(
         new KvCacheAppend(1e-6, layout),
-        raw, w, cos, sin, b.i32(positions, tokens), b.i32(slots, tokens), cache);
+        raw,
+        w,
+        cos,
+        sin,
+        b.i32(positions, tokens),
+        b.i32(slots, tokens),
+        cache);
     double step = dtype == DType.F32 ? 2e-6 : dtype == DType.F16 ? 1.0 / 2048 : 1.0 / 256;
     Expect.close(expected, b.read(cache), step, "cache");
   }

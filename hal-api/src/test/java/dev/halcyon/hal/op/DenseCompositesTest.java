@@ -92,10 +92,15 @@ class DenseCompositesTest {
         rounded8[r * k + c] = Math.rint((float) (v[r * k + c] / s8)) * s8;
       }
     }
-    b.run(new QuantizedLinear(DType.F8_E4M3FN, (QuantScheme.Blocked) QuantScheme.FP8_1X128), x, w, out);
+    b.run(
+        new QuantizedLinear(DType.F8_E4M3FN, (QuantScheme.Blocked) QuantScheme.FP8_1X128),
+        x,
+        w,
+        out);
     Expect.close(Expect.linear(rounded, b.read(w), m, n, k), b.read(out), TOLERANCE, "f8");
     Tensor w8 = b.quantized(3, DType.I8, (QuantScheme.Blocked) QuantScheme.perChannel(), n, k);
-    b.run(new QuantizedLinear(DType.I8, (QuantScheme.Blocked) QuantScheme.perChannel()), x, w8, out);
+    b.run(
+        new QuantizedLinear(DType.I8, (QuantScheme.Blocked) QuantScheme.perChannel()), x, w8, out);
     Expect.close(Expect.linear(rounded8, b.read(w8), m, n, k), b.read(out), TOLERANCE, "w8a8");
   }
 
@@ -112,10 +117,12 @@ class DenseCompositesTest {
     double[] wv = b.read(w);
     Tensor latent = x(1, tokens, heads, c);
     Tensor values = b.zeros(DType.F32, tokens, heads, rows);
-    b.run(new HeadMatMul(perHead, offset, rows, HeadMatMul.Orientation.ROWS_OUT), latent, w, values);
+    b.run(
+        new HeadMatMul(perHead, offset, rows, HeadMatMul.Orientation.ROWS_OUT), latent, w, values);
     Tensor query = x(3, tokens, heads, rows + 6).slice(2, 0, rows);
     Tensor absorbed = b.zeros(DType.F32, tokens, heads, c + 4).slice(2, 0, c);
-    b.run(new HeadMatMul(perHead, offset, rows, HeadMatMul.Orientation.ROWS_IN), query, w, absorbed);
+    b.run(
+        new HeadMatMul(perHead, offset, rows, HeadMatMul.Orientation.ROWS_IN), query, w, absorbed);
     double[] xv = b.read(latent);
     double[] qv = b.read(query);
     double[] expectedOut = new double[tokens * heads * rows];
@@ -129,7 +136,8 @@ class DenseCompositesTest {
       }
       for (int j = 0; j < c; j++) {
         int at = j;
-        expectedIn[th * c + j] = Expect.dot(rows, r -> wv[(first + r) * c + at], r -> qv[row * rows + r]);
+        expectedIn[th * c + j] =
+            Expect.dot(rows, r -> wv[(first + r) * c + at], r -> qv[row * rows + r]);
       }
     }
     Expect.close(expectedOut, b.read(values), TOLERANCE, "rows out");
@@ -137,7 +145,9 @@ class DenseCompositesTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = DType.class, names = {"F32", "F16", "BF16"})
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "F16", "BF16"})
   void norms(DType dtype) {
     int rows = 5;
     int n = 37;
@@ -145,7 +155,8 @@ class DenseCompositesTest {
     Tensor w = b.random(2, 2, dtype, n);
     Tensor out = b.zeros(DType.F32, rows, n);
     b.run(new RmsNorm(1e-6), x, w, out);
-    Expect.close(Expect.rmsNorm(b.read(x), b.read(w), rows, n, 1e-6), b.read(out), TOLERANCE, "norm");
+    Expect.close(
+        Expect.rmsNorm(b.read(x), b.read(w), rows, n, 1e-6), b.read(out), TOLERANCE, "norm");
     Tensor residual = x(3, rows, n);
     double[] sum = b.read(residual);
     for (int i = 0; i < sum.length; i++) {
@@ -153,7 +164,8 @@ class DenseCompositesTest {
     }
     b.run(new AddRmsNorm(1e-2), x, w, residual, out);
     Expect.close(sum, b.read(residual), TOLERANCE, "residual");
-    Expect.close(Expect.rmsNorm(sum, b.read(w), rows, n, 1e-2), b.read(out), TOLERANCE, "add and norm");
+    Expect.close(
+        Expect.rmsNorm(sum, b.read(w), rows, n, 1e-2), b.read(out), TOLERANCE, "add and norm");
     double[] expected = Expect.rmsNorm(b.read(x), b.read(w), rows, n, 0);
     b.run(new RmsNorm(0), x, w, x);
     Expect.close(expected, b.read(x), TOLERANCE, "in place");
@@ -200,7 +212,13 @@ class DenseCompositesTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"INTERLEAVED, 0, 8", "INTERLEAVED, 3, 6", "HALF_SPLIT, 0, 11", "HALF_SPLIT, 5, 6", "INTERLEAVED, 5, 6"})
+  @CsvSource({
+    "INTERLEAVED, 0, 8",
+    "INTERLEAVED, 3, 6",
+    "HALF_SPLIT, 0, 11",
+    "HALF_SPLIT, 5, 6",
+    "INTERLEAVED, 5, 6"
+  })
   void rotaryRotatesPairs(RotaryEmbedding.Layout layout, int offset, int dims) {
     int dim = 11;
     int rotated = dims / 2 * 2;
@@ -245,7 +263,8 @@ class DenseCompositesTest {
       for (int r = 0; r < 5; r++) {
         int length = Math.min(lengths[r], n);
         if (length > 0) {
-          double[] p = Expect.softmax(java.util.Arrays.copyOfRange(v, r * n, r * n + length), scale);
+          double[] p =
+              Expect.softmax(java.util.Arrays.copyOfRange(v, r * n, r * n + length), scale);
           System.arraycopy(p, 0, expected, r * n, length);
         }
       }
@@ -265,7 +284,9 @@ class DenseCompositesTest {
     double inf = Double.POSITIVE_INFINITY;
     Tensor x =
         b.f32(
-            new double[] {1e38, 1e38, Double.NaN, -1e38, -1e38, inf, -inf, -inf, -inf, -inf, 3, 0}, 4, 3);
+            new double[] {1e38, 1e38, Double.NaN, -1e38, -1e38, inf, -inf, -inf, -inf, -inf, 3, 0},
+            4,
+            3);
     Tensor out = b.zeros(DType.F32, 4, 3);
     b.run(new MaskedSoftmax(1), x, b.i32(new int[] {2, 2, 3, 2}, 4), out);
     assertArrayEquals(new double[] {.5, .5, 0, .5, .5, 0, 0, 0, 0, 0, 1, 0}, b.read(out), 1e-7);
@@ -281,12 +302,18 @@ class DenseCompositesTest {
     for (int r = 0; r < 6; r++) {
       int length = r < 3 ? 2 : 5;
       double[] p = Expect.softmax(java.util.Arrays.copyOfRange(v, r * 5, r * 5 + length), 1);
-      Expect.close(java.util.Arrays.copyOf(p, 5), java.util.Arrays.copyOfRange(got, r * 5, r * 5 + 5), TOLERANCE, "row");
+      Expect.close(
+          java.util.Arrays.copyOf(p, 5),
+          java.util.Arrays.copyOfRange(got, r * 5, r * 5 + 5),
+          TOLERANCE,
+          "row");
     }
   }
 
   @ParameterizedTest
-  @EnumSource(value = DType.class, names = {"F32", "F16", "BF16"})
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "F16", "BF16"})
   void embeddingsAreRowsOfTheTable(DType dtype) {
     Tensor table = b.random(1, 3, dtype, 9, 5);
     Tensor out = b.zeros(DType.F32, 4, 5);

@@ -10,7 +10,10 @@ import dev.halcyon.hal.testing.DeviceBench;
 import java.util.function.IntToDoubleFunction;
 import java.util.stream.Stream;
 
-/** Formulas of the operators in double, written from their Javadoc alone, and how results are compared. */
+/**
+ * Formulas of the operators in double, written from their Javadoc alone, and how results are
+ * compared.
+ */
 final class Expect {
   private Expect() {}
 

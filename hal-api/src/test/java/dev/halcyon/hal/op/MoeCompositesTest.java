@@ -107,7 +107,10 @@ class MoeCompositesTest {
     // few distinct values: many ties; the bias makes choice scores negative
     double[] logits = new double[tokens * experts];
     for (int i = 0; i < logits.length; i++) {
-      logits[i] = i < 3 * experts ? Math.floorMod(i * 7919 + i / 4, 4) - 1.5 : DeviceBench.uniform(i, 3, 1)[0];
+      logits[i] =
+          i < 3 * experts
+              ? Math.floorMod(i * 7919 + i / 4, 4) - 1.5
+              : DeviceBench.uniform(i, 3, 1)[0];
     }
     double[] bias = new double[experts];
     for (int e = 0; e < experts; e++) {
@@ -125,10 +128,13 @@ class MoeCompositesTest {
     double[] gotWeights = b.read(weights);
     for (int t = 0; t < tokens; t++) {
       double[] w = new double[g.topK()];
-      int[] expected = route(g, Arrays.copyOfRange(logits, t * experts, (t + 1) * experts), bias, w);
+      int[] expected =
+          route(g, Arrays.copyOfRange(logits, t * experts, (t + 1) * experts), bias, w);
       double[] got = Arrays.copyOfRange(gotIds, t * g.topK(), (t + 1) * g.topK());
-      assertArrayEquals(Arrays.stream(expected).asDoubleStream().toArray(), got, g + ", token " + t);
-      Expect.close(w, Arrays.copyOfRange(gotWeights, t * g.topK(), (t + 1) * g.topK()), 2e-6, "weights");
+      assertArrayEquals(
+          Arrays.stream(expected).asDoubleStream().toArray(), got, g + ", token " + t);
+      Expect.close(
+          w, Arrays.copyOfRange(gotWeights, t * g.topK(), (t + 1) * g.topK()), 2e-6, "weights");
     }
   }
 
@@ -176,7 +182,12 @@ class MoeCompositesTest {
     double[] apart = b.read(out);
     for (int s = 0; s < 5; s++) {
       double[] row =
-          Expect.linear(Arrays.copyOfRange(xv, s * k, (s + 1) * k), b.read(stacked.part(s < 2 ? 0 : 1)), 1, n, k);
+          Expect.linear(
+              Arrays.copyOfRange(xv, s * k, (s + 1) * k),
+              b.read(stacked.part(s < 2 ? 0 : 1)),
+              1,
+              n,
+              k);
       Expect.close(row, Arrays.copyOfRange(apart, s * n, (s + 1) * n), 2e-6, "stacked row " + s);
     }
   }
@@ -230,7 +241,9 @@ class MoeCompositesTest {
     for (int p = 0; p < ids.length; p++) {
       int e = ids[p];
       double[] row = Arrays.copyOfRange(xv, p / 2 * h, (p / 2 + 1) * h);
-      double[] y = Expect.mlp(row, b.read(w[0].part(e)), b.read(w[1].part(e)), b.read(w[2].part(e)), 1, h, inter);
+      double[] y =
+          Expect.mlp(
+              row, b.read(w[0].part(e)), b.read(w[1].part(e)), b.read(w[2].part(e)), 1, h, inter);
       for (int c = 0; c < h; c++) {
         routed[p / 2 * h + c] += b.read(routing)[p] * y[c];
       }
@@ -245,7 +258,8 @@ class MoeCompositesTest {
           expected[i] += s == MoeFfn.Shared.SHARED ? shared[i] : 0;
           expected[i] += e == Epilogue.RESIDUAL ? residual[i] : 0;
         }
-        List<Tensor> operands = new ArrayList<>(List.of(x, routing, b.i32(ids, t, 2), w[0], w[1], w[2]));
+        List<Tensor> operands =
+            new ArrayList<>(List.of(x, routing, b.i32(ids, t, 2), w[0], w[1], w[2]));
         if (s == MoeFfn.Shared.SHARED) {
           operands.addAll(List.of(w[3], w[4], w[5]));
         }
@@ -261,7 +275,9 @@ class MoeCompositesTest {
 
   @Test
   void gatingOfOneExpertPerGroupSumsWhatThereIs() {
-    MoeGating g = new MoeGating(2, 3, 2, GroupRule.SUM_TOP2, Scoring.SIGMOID, Choice.SCORES, Normalization.SUM, 1);
+    MoeGating g =
+        new MoeGating(
+            2, 3, 2, GroupRule.SUM_TOP2, Scoring.SIGMOID, Choice.SCORES, Normalization.SUM, 1);
     Tensor weights = b.zeros(DType.F32, 1, 2);
     Tensor ids = b.zeros(DType.I32, 1, 2);
     b.run(g, b.f32(new double[] {0, 5, 0}, 1, 3), weights, ids);

@@ -73,7 +73,10 @@ class PlannerTest {
     assertNotSame(first, p.plan(new RmsNorm(1e-5), ROWS, ROW, ROWS));
     assertEquals(List.of(ROWS, ROW, ROWS), first.types());
     assertEquals(Placement.DECOMPOSED, first.placement());
-    assertEquals(Placement.NATIVE, p.plan(new MatMul(), ROWS, ROWS.transpose(0, 1), TensorType.of(DType.F32, 3, 3)).placement());
+    assertEquals(
+        Placement.NATIVE,
+        p.plan(new MatMul(), ROWS, ROWS.transpose(0, 1), TensorType.of(DType.F32, 3, 3))
+            .placement());
   }
 
   @Test
@@ -113,13 +116,15 @@ class PlannerTest {
     Planner policy =
         planner(ReferenceOptions.DEFAULT, PlacementPolicy.DEFAULT.withoutNative("Unary"));
     HalException e = unsupported(() -> policy.plan(new Unary(Unary.Op.NEG), ROW, ROW));
-    assertTrue(e.what().contains("Unary") && e.what().contains("native version turned off"), e.what());
+    assertTrue(
+        e.what().contains("Unary") && e.what().contains("native version turned off"), e.what());
     System.setProperty("halcyon.plan.disable", "other:MatMul, reference:TopK ,reference:*");
     Planner property = planner(ReferenceOptions.DEFAULT, PlacementPolicy.DEFAULT);
     TensorType one = TensorType.of(DType.F32, 1);
     unsupported(() -> property.plan(new TopK(1), ROW, one, one.withDtype(DType.I32)));
     property.plan(new Unary(Unary.Op.NEG), ROW, ROW);
-    assertEquals("native version turned off", decision(property, new SwiGlu(), ROWS, ROWS, ROWS).reason());
+    assertEquals(
+        "native version turned off", decision(property, new SwiGlu(), ROWS, ROWS, ROWS).reason());
     PlacementPolicy both = PlacementPolicy.DECOMPOSED.withoutNative("TopK").withoutNative("Copy");
     assertEquals(Set.of("*", "TopK", "Copy"), both.disabledNative());
   }
@@ -135,13 +140,21 @@ class PlannerTest {
 
   @Test
   void errorsNameEveryMissingPart() {
-    Planner p = planner(ReferenceOptions.DEFAULT.without("TopK", "Iota", "MatMul"), PlacementPolicy.DEFAULT);
+    Planner p =
+        planner(
+            ReferenceOptions.DEFAULT.without("TopK", "Iota", "MatMul"), PlacementPolicy.DEFAULT);
     TensorType ids = TensorType.of(DType.I32, 3, 2);
     HalException e =
         unsupported(
             () ->
-                p.plan(new MoeDispatch(4), ids, TensorType.of(DType.I32, 5), TensorType.of(DType.I32, 6)));
-    assertTrue(e.what().contains("TopK is turned off") && e.what().contains("Iota is turned off"), e.what());
+                p.plan(
+                    new MoeDispatch(4),
+                    ids,
+                    TensorType.of(DType.I32, 5),
+                    TensorType.of(DType.I32, 6)));
+    assertTrue(
+        e.what().contains("TopK is turned off") && e.what().contains("Iota is turned off"),
+        e.what());
     TensorType square = TensorType.of(DType.BF16, 8, 8);
     HalException all =
         unsupported(
@@ -155,12 +168,22 @@ class PlannerTest {
                         new Planner.Request(new SwiGlu(), List.of(ROWS, ROWS, ROWS)),
                         new Planner.Request(
                             new MoeDispatch(4),
-                            List.of(ids, TensorType.of(DType.I32, 5), TensorType.of(DType.I32, 6))))));
-    for (String part : List.of("Linear", "bf16[8x8]", "f16[8x8]", "MatMul is turned off", "MoeDispatch", "TopK", "Iota")) {
+                            List.of(
+                                ids, TensorType.of(DType.I32, 5), TensorType.of(DType.I32, 6))))));
+    for (String part :
+        List.of(
+            "Linear",
+            "bf16[8x8]",
+            "f16[8x8]",
+            "MatMul is turned off",
+            "MoeDispatch",
+            "TopK",
+            "Iota")) {
       assertTrue(all.what().contains(part), part + " in " + all.what());
     }
     assertFalse(all.what().contains("SwiGlu"));
-    assertEquals(1, p.planAll(List.of(new Planner.Request(new SwiGlu(), List.of(ROWS, ROWS, ROWS)))).size());
+    assertEquals(
+        1, p.planAll(List.of(new Planner.Request(new SwiGlu(), List.of(ROWS, ROWS, ROWS)))).size());
   }
 
   @Test
@@ -171,7 +194,9 @@ class PlannerTest {
     p.plan(new SwiGlu(), two, two, two);
     PlacementReport r = p.report();
     assertEquals("reference://0", r.device());
-    assertEquals(List.of("Binary", "SwiGlu", "Unary"), r.decisions().stream().map(PlacementReport.Decision::operator).toList());
+    assertEquals(
+        List.of("Binary", "SwiGlu", "Unary"),
+        r.decisions().stream().map(PlacementReport.Decision::operator).toList());
     PlacementReport.Decision swiglu = r.decisions().get(1);
     assertEquals(Placement.DECOMPOSED, swiglu.placement());
     assertEquals(2, swiglu.plans());
@@ -179,7 +204,9 @@ class PlannerTest {
     assertEquals("operator: no composites here", swiglu.reason());
     assertEquals(1, r.count(Placement.DECOMPOSED));
     assertEquals("reference://0: 2 native, 1 decomposed, 0 on the host", r.summary());
-    assertTrue(r.toString().lines().count() == 4 && r.toString().contains("reference Unary"), r.toString());
+    assertTrue(
+        r.toString().lines().count() == 4 && r.toString().contains("reference Unary"),
+        r.toString());
   }
 
   @Test
@@ -187,7 +214,8 @@ class PlannerTest {
     Device host = ReferenceBackend.open(ReferenceOptions.DEFAULT);
     devices.add(host);
     Device lacking = ReferenceBackend.open(ReferenceOptions.DEFAULT.deferred().without("Binary"));
-    PlacementPolicy policy = PlacementPolicy.DEFAULT.withHost(host, "SwiGlu").withHost(host, "Binary");
+    PlacementPolicy policy =
+        PlacementPolicy.DEFAULT.withHost(host, "SwiGlu").withHost(host, "Binary");
     try (DeviceBench b = new DeviceBench(lacking, policy)) {
       Tensor gate = b.f32(new double[] {1, -2, 0.5}, 1, 3);
       Tensor up = b.f32(new double[] {2, 3, 4}, 1, 3);
@@ -242,8 +270,7 @@ class PlannerTest {
     Set<Plan> made = ConcurrentHashMap.newKeySet();
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < 8; i++) {
-      threads.add(
-          Thread.ofVirtual().start(() -> made.add(p.plan(new SwiGlu(), ROWS, ROWS, ROWS))));
+      threads.add(Thread.ofVirtual().start(() -> made.add(p.plan(new SwiGlu(), ROWS, ROWS, ROWS))));
     }
     for (Thread t : threads) {
       t.join();
@@ -272,14 +299,18 @@ class PlannerTest {
             TensorType.of(DType.F32, 64, 64),
             TensorType.of(DType.I32, 64),
             TensorType.of(DType.F32, 64, 64));
-    assertTrue(softmax.workspaceBytes() < 3 * expertBytes, "mask and values: " + softmax.workspaceBytes());
+    assertTrue(
+        softmax.workspaceBytes() < 3 * expertBytes, "mask and values: " + softmax.workspaceBytes());
   }
 
   @Test
   void nothingGoesToTheHostUnlisted() {
     Device host = ReferenceBackend.open(ReferenceOptions.DEFAULT);
     devices.add(host);
-    Planner p = planner(ReferenceOptions.DEFAULT.without("Binary"), PlacementPolicy.DEFAULT.withHost(host, "TopK"));
+    Planner p =
+        planner(
+            ReferenceOptions.DEFAULT.without("Binary"),
+            PlacementPolicy.DEFAULT.withHost(host, "TopK"));
     unsupported(() -> p.plan(new Binary(Binary.Op.ADD), ROW, ROW, ROW));
     unsupported(() -> p.plan(new SwiGlu(), ROWS, ROWS, ROWS));
   }

@@ -39,15 +39,18 @@ class NumberFormatTest {
       assertEquals((low + high) / 2, tie, "the tie is a float");
       int even = code % 2 == 0 ? code : code + 1;
       assertEquals((byte) even, Float8.fromFloat(tie), "tie after code " + code);
-      assertEquals((byte) code, Float8.fromFloat(Math.nextDown(tie)), "below the tie after " + code);
-      assertEquals((byte) (code + 1), Float8.fromFloat(Math.nextUp(tie)), "above the tie after " + code);
+      assertEquals(
+          (byte) code, Float8.fromFloat(Math.nextDown(tie)), "below the tie after " + code);
+      assertEquals(
+          (byte) (code + 1), Float8.fromFloat(Math.nextUp(tie)), "above the tie after " + code);
       assertEquals((byte) (even | 0x80), Float8.fromFloat(-tie), "negative tie after " + code);
     }
   }
 
   @Test
   void float8Saturates() {
-    for (float v : new float[] {448, 449, 464, 480, 1e9f, Float.MAX_VALUE, Float.POSITIVE_INFINITY}) {
+    for (float v :
+        new float[] {448, 449, 464, 480, 1e9f, Float.MAX_VALUE, Float.POSITIVE_INFINITY}) {
       assertEquals((byte) 0x7e, Float8.fromFloat(v));
       assertEquals((byte) 0xfe, Float8.fromFloat(-v));
     }

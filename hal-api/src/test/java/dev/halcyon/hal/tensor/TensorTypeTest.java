@@ -16,7 +16,10 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class TensorTypeTest {
-  /** A type together with the storage positions of its elements, row-major, computed independently of its strides. */
+  /**
+   * A type together with the storage positions of its elements, row-major, computed independently
+   * of its strides.
+   */
   private record Model(TensorType type, long offset, long[] positions) {
     static Model dense(long... dims) {
       TensorType t = TensorType.of(DType.F32, dims);
@@ -94,7 +97,8 @@ class TensorTypeTest {
     }
   }
 
-  private static void assertCode(HalErrorCode code, org.junit.jupiter.api.function.Executable call) {
+  private static void assertCode(
+      HalErrorCode code, org.junit.jupiter.api.function.Executable call) {
     assertEquals(code, assertThrows(HalException.class, call).code());
   }
 
@@ -177,11 +181,9 @@ class TensorTypeTest {
     assertEquals(Strides.of(0, 0, 1), row.strides());
     assertEquals(Strides.of(0, 1), row.reshape(6, 4).strides());
     assertCode(
-        HalErrorCode.SHAPE_MISMATCH,
-        () -> TensorType.of(DType.F32, 3).broadcastTo(Shape.of(4)));
+        HalErrorCode.SHAPE_MISMATCH, () -> TensorType.of(DType.F32, 3).broadcastTo(Shape.of(4)));
     assertCode(
-        HalErrorCode.SHAPE_MISMATCH,
-        () -> TensorType.of(DType.F32, 2, 3).broadcastTo(Shape.of(3)));
+        HalErrorCode.SHAPE_MISMATCH, () -> TensorType.of(DType.F32, 2, 3).broadcastTo(Shape.of(3)));
   }
 
   @Test
@@ -224,7 +226,8 @@ class TensorTypeTest {
   @Test
   void typesAreValuesAndSaySo() {
     TensorType a = TensorType.of(DType.BF16, 128, 256).withQuant(QuantScheme.FP8_128X128);
-    assertEquals(a, TensorType.of(DType.BF16, Shape.of(128, 256)).withQuant(QuantScheme.FP8_128X128));
+    assertEquals(
+        a, TensorType.of(DType.BF16, Shape.of(128, 256)).withQuant(QuantScheme.FP8_128X128));
     assertNotEquals(a, a.dense());
     assertNotEquals(a, a.withDtype(DType.F16));
     assertEquals("bf16[128x256] scales 128x128:f32", a.toString());

@@ -19,7 +19,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Random;
 
-/** A device with a stream, an arena and short ways to fill and read tensors, for tests of operators. */
+/**
+ * A device with a stream, an arena and short ways to fill and read tensors, for tests of operators.
+ */
 public final class DeviceBench implements AutoCloseable {
   private final Device device;
   private final CommandStream stream;
@@ -36,7 +38,8 @@ public final class DeviceBench implements AutoCloseable {
 
   /** A healthy reference device, everything decomposed. */
   public static DeviceBench reference() {
-    return new DeviceBench(ReferenceBackend.open(ReferenceOptions.DEFAULT), PlacementPolicy.DECOMPOSED);
+    return new DeviceBench(
+        ReferenceBackend.open(ReferenceOptions.DEFAULT), PlacementPolicy.DECOMPOSED);
   }
 
   public Device device() {

@@ -36,8 +36,7 @@ final class Elements {
 
   static Elements of(Tensor t) {
     if (!t.parts().isEmpty()) {
-      return new Elements(
-          t.type(), null, 0, null, t.parts().stream().map(Elements::of).toList());
+      return new Elements(t.type(), null, 0, null, t.parts().stream().map(Elements::of).toList());
     }
     MemorySegment m = ((ReferenceDevice.Memory) t.buffer()).bytes;
     return new Elements(
@@ -131,7 +130,8 @@ final class Elements {
   /** Copies an element of the same dtype without conversion. */
   void setSame(Elements source, long[] to, long[] from) {
     if (type.dtype() == DType.I64) {
-      bytes.set(LONG, offset + 8 * at(to), source.bytes.get(LONG, source.offset + 8 * source.at(from)));
+      bytes.set(
+          LONG, offset + 8 * at(to), source.bytes.get(LONG, source.offset + 8 * source.at(from)));
     } else {
       set(source.get(from), to);
     }

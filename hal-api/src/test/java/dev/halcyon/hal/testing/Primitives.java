@@ -51,8 +51,7 @@ final class Primitives {
               dims(t[3]),
               i -> t[3].set(broadcast(t[0], i) != 0 ? broadcast(t[1], i) : broadcast(t[2], i), i));
       case TopK k -> topK(k.k(), t[0], t[1], t[2]);
-      case ArgMax a ->
-          each(dims(t[1]), i -> t[1].set(descending(t[0], i).getFirst(), i));
+      case ArgMax a -> each(dims(t[1]), i -> t[1].set(descending(t[0], i).getFirst(), i));
     }
   }
 
@@ -60,7 +59,10 @@ final class Primitives {
     return e.type.shape().dims();
   }
 
-  /** Calls {@code body} with every index of {@code dims}, row-major; each call has an array of its own. */
+  /**
+   * Calls {@code body} with every index of {@code dims}, row-major; each call has an array of its
+   * own.
+   */
   static void each(long[] dims, Consumer<long[]> body) {
     long n = Arrays.stream(dims).reduce(1, (a, b) -> a * b);
     for (long flat = 0; flat < n; flat++) {

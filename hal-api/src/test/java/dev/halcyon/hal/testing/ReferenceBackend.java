@@ -13,8 +13,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * A backend for tests: every primitive in plain Java with sums in double, no composites, and faults on request. Two devices,
- * {@code reference://0} and {@code reference://1}.
+ * A backend for tests: every primitive in plain Java with sums in double, no composites, and faults
+ * on request. Two devices, {@code reference://0} and {@code reference://1}.
  */
 public final class ReferenceBackend implements BackendProvider {
   private final ReferenceOptions options;

@@ -204,7 +204,9 @@ public final class ReferenceDevice implements BackendDevice {
       throw new IllegalStateException("device used after close");
     }
     if (lost) {
-      throw HalException.of(HalErrorCode.DEVICE_LOST, "the device is gone").on(info.uri().toString()).build();
+      throw HalException.of(HalErrorCode.DEVICE_LOST, "the device is gone")
+          .on(info.uri().toString())
+          .build();
     }
   }
 
@@ -230,7 +232,8 @@ public final class ReferenceDevice implements BackendDevice {
 
   synchronized void bound() {
     if (++bindings == options.failAtBind()) {
-      throw HalException.of(HalErrorCode.OUT_OF_MEMORY, "no memory for binding " + bindings).build();
+      throw HalException.of(HalErrorCode.OUT_OF_MEMORY, "no memory for binding " + bindings)
+          .build();
     }
     openBindings++;
   }

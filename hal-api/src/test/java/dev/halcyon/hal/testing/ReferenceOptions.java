@@ -66,57 +66,120 @@ public record ReferenceOptions(
 
   public ReferenceOptions deferred() {
     return new ReferenceOptions(
-        Execution.DEFERRED, graphs, features, unsupported, memoryBytes, maxAllocationBytes,
-        failAtEnqueue, failAtExecution, failAtBind);
+        Execution.DEFERRED,
+        graphs,
+        features,
+        unsupported,
+        memoryBytes,
+        maxAllocationBytes,
+        failAtEnqueue,
+        failAtExecution,
+        failAtBind);
   }
 
   public ReferenceOptions nativeGraphs() {
     return new ReferenceOptions(
-        execution, Graphs.NATIVE, features, unsupported, memoryBytes, maxAllocationBytes,
-        failAtEnqueue, failAtExecution, failAtBind);
+        execution,
+        Graphs.NATIVE,
+        features,
+        unsupported,
+        memoryBytes,
+        maxAllocationBytes,
+        failAtEnqueue,
+        failAtExecution,
+        failAtBind);
   }
 
   public ReferenceOptions onlyFeatures(DeviceCapabilities.Feature... exactly) {
     return new ReferenceOptions(
-        execution, graphs, Set.of(exactly), unsupported, memoryBytes, maxAllocationBytes,
-        failAtEnqueue, failAtExecution, failAtBind);
+        execution,
+        graphs,
+        Set.of(exactly),
+        unsupported,
+        memoryBytes,
+        maxAllocationBytes,
+        failAtEnqueue,
+        failAtExecution,
+        failAtBind);
   }
 
   public ReferenceOptions without(String... operators) {
     Set<String> names = new HashSet<>(unsupported);
     names.addAll(List.of(operators));
     return new ReferenceOptions(
-        execution, graphs, features, names, memoryBytes, maxAllocationBytes,
-        failAtEnqueue, failAtExecution, failAtBind);
+        execution,
+        graphs,
+        features,
+        names,
+        memoryBytes,
+        maxAllocationBytes,
+        failAtEnqueue,
+        failAtExecution,
+        failAtBind);
   }
 
   public ReferenceOptions memory(long bytes) {
     return new ReferenceOptions(
-        execution, graphs, features, unsupported, bytes, maxAllocationBytes,
-        failAtEnqueue, failAtExecution, failAtBind);
+        execution,
+        graphs,
+        features,
+        unsupported,
+        bytes,
+        maxAllocationBytes,
+        failAtEnqueue,
+        failAtExecution,
+        failAtBind);
   }
 
   public ReferenceOptions maxAllocation(long bytes) {
     return new ReferenceOptions(
-        execution, graphs, features, unsupported, memoryBytes, bytes,
-        failAtEnqueue, failAtExecution, failAtBind);
+        execution,
+        graphs,
+        features,
+        unsupported,
+        memoryBytes,
+        bytes,
+        failAtEnqueue,
+        failAtExecution,
+        failAtBind);
   }
 
   public ReferenceOptions failAtEnqueue(long n) {
     return new ReferenceOptions(
-        execution, graphs, features, unsupported, memoryBytes, maxAllocationBytes,
-        n, failAtExecution, failAtBind);
+        execution,
+        graphs,
+        features,
+        unsupported,
+        memoryBytes,
+        maxAllocationBytes,
+        n,
+        failAtExecution,
+        failAtBind);
   }
 
   public ReferenceOptions failAtExecution(long n) {
     return new ReferenceOptions(
-        execution, graphs, features, unsupported, memoryBytes, maxAllocationBytes,
-        failAtEnqueue, n, failAtBind);
+        execution,
+        graphs,
+        features,
+        unsupported,
+        memoryBytes,
+        maxAllocationBytes,
+        failAtEnqueue,
+        n,
+        failAtBind);
   }
 
   public ReferenceOptions failAtBind(long n) {
     return new ReferenceOptions(
-        execution, graphs, features, unsupported, memoryBytes, maxAllocationBytes,
-        failAtEnqueue, failAtExecution, n);
+        execution,
+        graphs,
+        features,
+        unsupported,
+        memoryBytes,
+        maxAllocationBytes,
+        failAtEnqueue,
+        failAtExecution,
+        n);
   }
 }

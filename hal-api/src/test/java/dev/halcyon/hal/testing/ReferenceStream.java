@@ -146,7 +146,11 @@ final class ReferenceStream implements BackendStream {
 
   @Override
   public void copy(
-      BackendBuffer source, long sourceOffset, BackendBuffer target, long targetOffset, long bytes) {
+      BackendBuffer source,
+      long sourceOffset,
+      BackendBuffer target,
+      long targetOffset,
+      long bytes) {
     submit(() -> at(target, targetOffset, bytes).copyFrom(at(source, sourceOffset, bytes)));
   }
 
