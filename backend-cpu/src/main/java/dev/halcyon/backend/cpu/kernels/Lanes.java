@@ -36,12 +36,12 @@ final class Lanes {
   /** Bytes of a vector. */
   static final int BYTES = 4 * COUNT;
 
-  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+  static final ByteOrder ORDER = ByteOrder.nativeOrder();
   private static final VectorSpecies<Short> I16 =
       VectorSpecies.of(short.class, VectorShape.forBitSize(16 * COUNT));
 
   /** With four lanes there is no shape of four bytes; that case goes another way. */
-  private static final VectorSpecies<Byte> I8 =
+  static final VectorSpecies<Byte> I8 =
       VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, 8 * COUNT)));
 
   private static final IntVector BYTE_SHIFTS =
@@ -96,12 +96,15 @@ final class Lanes {
       IntVector word = IntVector.broadcast(I32, Raw.i32(address));
       return word.lanewise(LSHL, BYTE_SHIFTS).lanewise(ASHR, 24);
     }
-    return (IntVector) ByteVector.fromMemorySegment(I8, Raw.ALL, address, ORDER).castShape(I32, 0);
+    return (IntVector)
+        ByteVector.fromMemorySegment(I8, Raw.ALL, address, ORDER)
+            .convertShape(VectorOperators.B2I, I32, 0);
   }
 
   private static IntVector shorts(long address) {
     return (IntVector)
-        ShortVector.fromMemorySegment(I16, Raw.ALL, address, ORDER).castShape(I32, 0);
+        ShortVector.fromMemorySegment(I16, Raw.ALL, address, ORDER)
+            .convertShape(VectorOperators.S2I, I32, 0);
   }
 
   static FloatVector toFloats(IntVector v) {
@@ -109,7 +112,12 @@ final class Lanes {
   }
 
   static FloatVector i8(long address) {
-    return toFloats(bytes(address));
+    if (COUNT == 4) {
+      return toFloats(bytes(address));
+    }
+    return (FloatVector)
+        ByteVector.fromMemorySegment(I8, Raw.ALL, address, ORDER)
+            .convertShape(VectorOperators.B2F, F32, 0);
   }
 
   static FloatVector bf16(long address) {

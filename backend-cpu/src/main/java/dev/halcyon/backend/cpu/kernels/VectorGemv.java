@@ -1,20 +1,27 @@
 package dev.halcyon.backend.cpu.kernels;
 
+import static dev.halcyon.backend.cpu.kernels.Lanes.F32;
+import static dev.halcyon.backend.cpu.kernels.Lanes.I32;
+import static dev.halcyon.backend.cpu.kernels.Lanes.I8;
+import static dev.halcyon.backend.cpu.kernels.Lanes.ORDER;
+import static dev.halcyon.backend.cpu.kernels.Raw.ALL;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.MAX;
 
+import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
 /**
- * One row of x by four rows of W at a time, weights widened in registers. Sums of the four rows go
- * to memory; a caller with fewer rows repeats one, so that a row's sum never depends on its
- * neighbours.
+ * One row of x by two or four rows of W at a time, weights widened in registers. Sums go to memory;
+ * a caller with fewer rows repeats one, so that a row's sum never depends on its neighbours.
  *
- * @implNote Every loop reads 256 bytes or more of weights with at least eight independent loads and
- *     stays small enough for C2 to keep all vectors in registers: one operation too many and they
- *     are boxed, ten times slower. KernelSpeed guards it. The two-byte types and I4 take x split
- *     into even and odd elements: their pairs need no shuffle then.
+ * @implNote As many rows as C2 compiles without a call or a box: beyond some 18,000 nodes it stops
+ *     inlining and the loop is forty times slower. So the larger bodies take two rows and call the
+ *     Vector API directly, whose methods inline by force. KernelSpeed shows such cliffs. The
+ *     two-byte types and I4 take x split into even and odd elements: their pairs need no shuffle
+ *     then.
  */
 final class VectorGemv {
   private VectorGemv() {}
@@ -94,138 +101,140 @@ final class VectorGemv {
     sums(a0.add(b0), a1.add(b1), a2.add(b2), a3.add(b3), out);
   }
 
-  private static FloatVector evenF16(IntVector pairs) {
-    return Lanes.fromF16(pairs.lanewise(LSHL, 16).lanewise(ASHR, 3).and(0x8fffe000));
-  }
-
-  private static FloatVector oddF16(IntVector pairs) {
-    return Lanes.fromF16(pairs.lanewise(ASHR, 3).and(0x8fffe000));
-  }
-
-  static void f16(long r0, long r1, long r2, long r3, long even, long odd, int n, long out) {
-    FloatVector a0 = Lanes.zero();
-    FloatVector a1 = Lanes.zero();
-    FloatVector a2 = Lanes.zero();
-    FloatVector a3 = Lanes.zero();
+  /**
+   * Two rows of f16 whose values are all finite; the f32 with the fields of an f16 is its value /
+   * 2^112.
+   */
+  static void f16(long r0, long r1, long even, long odd, int n, long out) {
+    FloatVector a0 = FloatVector.zero(F32);
+    FloatVector a1 = FloatVector.zero(F32);
+    FloatVector b0 = FloatVector.zero(F32);
+    FloatVector b1 = FloatVector.zero(F32);
     for (int i = 0; i < n; i += STEP) {
       long at = 2L * i;
-      FloatVector xe = Lanes.load(even + at);
-      FloatVector xo = Lanes.load(odd + at);
-      IntVector w0 = Lanes.loadInts(r0 + at);
-      a0 = xo.fma(oddF16(w0), xe.fma(evenF16(w0), a0));
-      IntVector w1 = Lanes.loadInts(r1 + at);
-      a1 = xo.fma(oddF16(w1), xe.fma(evenF16(w1), a1));
-      IntVector w2 = Lanes.loadInts(r2 + at);
-      a2 = xo.fma(oddF16(w2), xe.fma(evenF16(w2), a2));
-      IntVector w3 = Lanes.loadInts(r3 + at);
-      a3 = xo.fma(oddF16(w3), xe.fma(evenF16(w3), a3));
+      FloatVector xe = FloatVector.fromMemorySegment(F32, ALL, even + at, ORDER);
+      FloatVector xo = FloatVector.fromMemorySegment(F32, ALL, odd + at, ORDER);
+      IntVector w0 = IntVector.fromMemorySegment(I32, ALL, r0 + at, ORDER);
+      IntVector w1 = IntVector.fromMemorySegment(I32, ALL, r1 + at, ORDER);
+      IntVector e0 = w0.lanewise(LSHL, 16).lanewise(ASHR, 3).and(0x8fffe000);
+      IntVector e1 = w1.lanewise(LSHL, 16).lanewise(ASHR, 3).and(0x8fffe000);
+      a0 = xe.fma(e0.reinterpretAsFloats().mul(0x1p112f), a0);
+      a1 = xe.fma(e1.reinterpretAsFloats().mul(0x1p112f), a1);
+      IntVector o0 = w0.lanewise(ASHR, 3).and(0x8fffe000);
+      IntVector o1 = w1.lanewise(ASHR, 3).and(0x8fffe000);
+      b0 = xo.fma(o0.reinterpretAsFloats().mul(0x1p112f), b0);
+      b1 = xo.fma(o1.reinterpretAsFloats().mul(0x1p112f), b1);
     }
-    sums(a0, a1, a2, a3, out);
+    sums(a0.add(b0), a1.add(b1), out);
   }
 
-  /** Scale r of a group, the four rows' scales lying together. */
-  private static FloatVector scale(long scales, int r) {
-    return Lanes.all(Raw.f32(scales + 4L * r));
+  private static void sums(FloatVector s0, FloatVector s1, long out) {
+    Raw.f32(out, Lanes.sum(s0));
+    Raw.f32(out + 4, Lanes.sum(s1));
   }
 
-  static void i8(
-      long r0, long r1, long r2, long r3, long x, int n, int group, long scales, long out) {
-    FloatVector t0 = Lanes.zero();
-    FloatVector t1 = Lanes.zero();
-    FloatVector t2 = Lanes.zero();
-    FloatVector t3 = Lanes.zero();
-    long s = scales;
-    for (int g = 0; g < n; g += group, s += 16) {
-      FloatVector a0 = Lanes.zero();
-      FloatVector a1 = Lanes.zero();
-      FloatVector a2 = Lanes.zero();
-      FloatVector a3 = Lanes.zero();
-      int end = Math.min(n, g + group);
-      for (int i = g; i < end; i += STEP) {
-        FloatVector xa = Lanes.load(x + 4L * i);
-        FloatVector xb = Lanes.load(x + 4L * i + BYTES);
-        int b = i + Lanes.COUNT;
-        a0 = xb.fma(Lanes.i8(r0 + b), xa.fma(Lanes.i8(r0 + i), a0));
-        a1 = xb.fma(Lanes.i8(r1 + b), xa.fma(Lanes.i8(r1 + i), a1));
-        a2 = xb.fma(Lanes.i8(r2 + b), xa.fma(Lanes.i8(r2 + i), a2));
-        a3 = xb.fma(Lanes.i8(r3 + b), xa.fma(Lanes.i8(r3 + i), a3));
-      }
-      t0 = a0.fma(scale(s, 0), t0);
-      t1 = a1.fma(scale(s, 1), t1);
-      t2 = a2.fma(scale(s, 2), t2);
-      t3 = a3.fma(scale(s, 3), t3);
+  /** Two rows; the scale of column i is number {@code i >>> shift} of its row. */
+  static void i8(long r0, long r1, long x, int n, int shift, long scales0, long scales1, long out) {
+    FloatVector t0 = FloatVector.zero(F32);
+    FloatVector t1 = FloatVector.zero(F32);
+    for (int i = 0; i < n; i += STEP) {
+      long s = 4L * (i >>> shift);
+      FloatVector xa = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i, ORDER);
+      FloatVector xb = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i + BYTES, ORDER);
+      FloatVector s0 = FloatVector.broadcast(F32, Raw.f32(scales0 + s));
+      FloatVector s1 = FloatVector.broadcast(F32, Raw.f32(scales1 + s));
+      FloatVector p0 = Lanes.i8(r0 + i).mul(xa);
+      FloatVector p1 = Lanes.i8(r1 + i).mul(xa);
+      p0 = Lanes.i8(r0 + i + Lanes.COUNT).fma(xb, p0);
+      p1 = Lanes.i8(r1 + i + Lanes.COUNT).fma(xb, p1);
+      t0 = p0.fma(s0, t0);
+      t1 = p1.fma(s1, t1);
     }
-    sums(t0, t1, t2, t3, out);
+    sums(t0, t1, out);
   }
 
-  static void f8(
-      long r0, long r1, long r2, long r3, long x, int n, int group, long scales, long out) {
-    FloatVector t0 = Lanes.zero();
-    FloatVector t1 = Lanes.zero();
-    FloatVector t2 = Lanes.zero();
-    FloatVector t3 = Lanes.zero();
-    long s = scales;
-    for (int g = 0; g < n; g += group, s += 16) {
-      FloatVector a0 = Lanes.zero();
-      FloatVector a1 = Lanes.zero();
-      FloatVector a2 = Lanes.zero();
-      FloatVector a3 = Lanes.zero();
-      int end = Math.min(n, g + group);
-      for (int i = g; i < end; i += Lanes.COUNT) {
-        FloatVector xa = Lanes.load(x + 4L * i);
-        a0 = xa.fma(Lanes.f8(r0 + i), a0);
-        a1 = xa.fma(Lanes.f8(r1 + i), a1);
-        a2 = xa.fma(Lanes.f8(r2 + i), a2);
-        a3 = xa.fma(Lanes.f8(r3 + i), a3);
-      }
-      t0 = a0.fma(scale(s, 0), t0);
-      t1 = a1.fma(scale(s, 1), t1);
-      t2 = a2.fma(scale(s, 2), t2);
-      t3 = a3.fma(scale(s, 3), t3);
+  /**
+   * Two rows of e4m3 without NaN, scaled as {@link #i8}; the f32 with the fields of an e4m3 is its
+   * value / 2^120.
+   */
+  static void f8(long r0, long r1, long x, int n, int shift, long scales0, long scales1, long out) {
+    FloatVector t0 = FloatVector.zero(F32);
+    FloatVector t1 = FloatVector.zero(F32);
+    for (int i = 0; i < n; i += STEP) {
+      long s = 4L * (i >>> shift);
+      FloatVector xa = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i, ORDER);
+      FloatVector xb = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i + BYTES, ORDER);
+      FloatVector s0 = FloatVector.broadcast(F32, Raw.f32(scales0 + s));
+      FloatVector s1 = FloatVector.broadcast(F32, Raw.f32(scales1 + s));
+      IntVector v0 = Lanes.bytes(r0 + i).lanewise(LSHL, 20).and(0x87f00000);
+      IntVector v1 = Lanes.bytes(r1 + i).lanewise(LSHL, 20).and(0x87f00000);
+      FloatVector p0 = v0.reinterpretAsFloats().mul(0x1p120f).mul(xa);
+      FloatVector p1 = v1.reinterpretAsFloats().mul(0x1p120f).mul(xa);
+      v0 = Lanes.bytes(r0 + i + Lanes.COUNT).lanewise(LSHL, 20).and(0x87f00000);
+      v1 = Lanes.bytes(r1 + i + Lanes.COUNT).lanewise(LSHL, 20).and(0x87f00000);
+      p0 = v0.reinterpretAsFloats().mul(0x1p120f).fma(xb, p0);
+      p1 = v1.reinterpretAsFloats().mul(0x1p120f).fma(xb, p1);
+      t0 = p0.fma(s0, t0);
+      t1 = p1.fma(s1, t1);
     }
-    sums(t0, t1, t2, t3, out);
+    sums(t0, t1, out);
   }
 
+  /** Two rows of nibbles, scaled as {@link #i8}. */
   static void i4(
       long r0,
       long r1,
-      long r2,
-      long r3,
       long even,
       long odd,
       int n,
-      int group,
-      long scales,
+      int shift,
+      long scales0,
+      long scales1,
       long out) {
-    FloatVector t0 = Lanes.zero();
-    FloatVector t1 = Lanes.zero();
-    FloatVector t2 = Lanes.zero();
-    FloatVector t3 = Lanes.zero();
-    long s = scales;
-    for (int g = 0; g < n; g += group, s += 16) {
-      FloatVector a0 = Lanes.zero();
-      FloatVector a1 = Lanes.zero();
-      FloatVector a2 = Lanes.zero();
-      FloatVector a3 = Lanes.zero();
-      int end = Math.min(n, g + group);
-      for (int i = g; i < end; i += STEP) {
-        FloatVector xe = Lanes.load(even + 2L * i);
-        FloatVector xo = Lanes.load(odd + 2L * i);
-        int at = i >> 1;
-        IntVector w0 = Lanes.bytes(r0 + at);
-        a0 = xo.fma(Lanes.highNibbles(w0), xe.fma(Lanes.lowNibbles(w0), a0));
-        IntVector w1 = Lanes.bytes(r1 + at);
-        a1 = xo.fma(Lanes.highNibbles(w1), xe.fma(Lanes.lowNibbles(w1), a1));
-        IntVector w2 = Lanes.bytes(r2 + at);
-        a2 = xo.fma(Lanes.highNibbles(w2), xe.fma(Lanes.lowNibbles(w2), a2));
-        IntVector w3 = Lanes.bytes(r3 + at);
-        a3 = xo.fma(Lanes.highNibbles(w3), xe.fma(Lanes.lowNibbles(w3), a3));
-      }
-      t0 = a0.fma(scale(s, 0), t0);
-      t1 = a1.fma(scale(s, 1), t1);
-      t2 = a2.fma(scale(s, 2), t2);
-      t3 = a3.fma(scale(s, 3), t3);
+    FloatVector t0 = FloatVector.zero(F32);
+    FloatVector t1 = FloatVector.zero(F32);
+    for (int i = 0; i < n; i += STEP) {
+      long s = 4L * (i >>> shift);
+      FloatVector xe = FloatVector.fromMemorySegment(F32, ALL, even + 2L * i, ORDER);
+      FloatVector xo = FloatVector.fromMemorySegment(F32, ALL, odd + 2L * i, ORDER);
+      FloatVector s0 = FloatVector.broadcast(F32, Raw.f32(scales0 + s));
+      FloatVector s1 = FloatVector.broadcast(F32, Raw.f32(scales1 + s));
+      IntVector w0 = Lanes.bytes(r0 + (i >> 1));
+      IntVector w1 = Lanes.bytes(r1 + (i >> 1));
+      FloatVector p0 = Lanes.toFloats(w0.lanewise(ASHR, 4)).mul(xo);
+      FloatVector p1 = Lanes.toFloats(w1.lanewise(ASHR, 4)).mul(xo);
+      p0 = Lanes.toFloats(w0.lanewise(LSHL, 28).lanewise(ASHR, 28)).fma(xe, p0);
+      p1 = Lanes.toFloats(w1.lanewise(LSHL, 28).lanewise(ASHR, 28)).fma(xe, p1);
+      t0 = p0.fma(s0, t0);
+      t1 = p1.fma(s1, t1);
     }
-    sums(t0, t1, t2, t3, out);
+    sums(t0, t1, out);
+  }
+
+  /** Whether n f16 are all finite. */
+  static boolean finiteF16(long row, int n) {
+    IntVector low = IntVector.zero(I32);
+    IntVector high = IntVector.zero(I32);
+    for (int i = 0; i < n; i += STEP) {
+      IntVector v = IntVector.fromMemorySegment(I32, ALL, row + 2L * i, ORDER);
+      low = low.max(v.and(0x7c00));
+      high = high.max(v.and(0x7c000000));
+    }
+    return low.reduceLanes(MAX) != 0x7c00 && high.reduceLanes(MAX) != 0x7c000000;
+  }
+
+  /** Whether n e4m3 hold no NaN. */
+  static boolean finiteF8(long row, int n) {
+    ByteVector most = ByteVector.zero(I8);
+    int i = 0;
+    for (; i <= n - I8.length(); i += I8.length()) {
+      ByteVector v = ByteVector.fromMemorySegment(I8, ALL, row + i, ORDER);
+      most = most.max(v.and((byte) 0x7f));
+    }
+    boolean finite = most.reduceLanes(MAX) != 0x7f;
+    for (; i < n; i++) {
+      finite &= (Raw.i8(row + i) & 0x7f) != 0x7f;
+    }
+    return finite;
   }
 }

@@ -20,7 +20,8 @@ final class VectorLinear {
   private static final long ODD = 2 * STREAM;
 
   private static final long SCALES = 4 * STREAM;
-  private static final long SUMS = SCALES + 16 * (STREAM / 8);
+  private static final long SCALE_ROW = 4 * (STREAM / 8) + 64;
+  private static final long SUMS = SCALES + 4 * SCALE_ROW;
   private static final long PANELS = SUMS + 64;
 
   static void run(
@@ -61,47 +62,100 @@ final class VectorLinear {
   private static void stream(
       WeightMatrix w, long n0, long n1, long x, long k0, int count, boolean grouped, long y) {
     long scratch = ThreadScratch.address();
-    long even = scratch;
-    long odd = scratch + ODD;
-    long scales = scratch + SCALES;
     long sums = scratch + SUMS;
+    long scales = scratch + SCALES;
     long xk = x + 4 * k0;
     int n = count / VectorGemv.STEP * VectorGemv.STEP;
-    int group = grouped ? (int) Math.min(count, w.blockK()) : Math.max(1, count);
     int type = w.type();
     if (type == Kernels.BF16 || type == Kernels.F16 || type == Kernels.I4) {
-      split(xk, n, even, odd);
+      split(xk, n, scratch, scratch + ODD);
+    }
+    int shift = grouped ? shift(w) : 31;
+    if (type >= Kernels.F8 && !grouped) { // one scale, applied to the sum
+      for (long r = 0; r < 4; r++) {
+        Raw.f32(scales + r * SCALE_ROW, 1);
+      }
     }
     long offset = Storage.bytes(type, k0);
     for (long i = n0; i < n1; i += 4) {
       long last = Math.min(3, n1 - 1 - i);
-      long r0 = w.row(i) + offset;
-      long r1 = w.row(i + Math.min(1, last)) + offset;
-      long r2 = w.row(i + Math.min(2, last)) + offset;
-      long r3 = w.row(i + last) + offset;
-      if (type >= Kernels.F8) {
-        scales(w, i, last, k0, count, group, scales);
+      if (grouped) {
+        for (long r = 0; r <= last; r++) {
+          scales(w, i + r, k0, count, shift, scales + r * SCALE_ROW);
+        }
       }
-      switch (type) {
-        case Kernels.F32 -> VectorGemv.f32(r0, r1, r2, r3, xk, n, sums);
-        case Kernels.F16 -> VectorGemv.f16(r0, r1, r2, r3, even, odd, n, sums);
-        case Kernels.BF16 -> VectorGemv.bf16(r0, r1, r2, r3, even, odd, n, sums);
-        case Kernels.F8 -> VectorGemv.f8(r0, r1, r2, r3, xk, n, group, scales, sums);
-        case Kernels.I8 -> VectorGemv.i8(r0, r1, r2, r3, xk, n, group, scales, sums);
-        default -> VectorGemv.i4(r0, r1, r2, r3, even, odd, n, group, scales, sums);
-      }
+      products(w, i, last, offset, xk, n, shift, scratch);
       for (long r = 0; r <= last; r++) {
+        long row = w.row(i + r) + offset;
         float sum = Raw.f32(sums + 4 * r);
-        float tail = n == count ? 0 : tail(type, w.row(i + r) + offset, xk, n, count);
-        if (type >= Kernels.F8) {
-          sum += tail * Raw.f32(scales + 16L * ((count - 1) / group) + 4 * r);
-        } else {
-          sum = w.scales() == 0 ? sum + tail : (sum + tail) * w.scale(i + r, 0);
+        if (special(type, row, n)) {
+          sum = exact(w, row, n, xk, shift, scales + r * SCALE_ROW, scratch + PANELS);
+        }
+        if (n < count) {
+          float tail = tail(type, row, xk, n, count);
+          sum += grouped ? tail * Raw.f32(scales + r * SCALE_ROW + 4L * (n >>> shift)) : tail;
+        }
+        if (w.scales() != 0 && !grouped) {
+          sum *= w.scale(i + r, 0);
         }
         long at = y + 4 * (i - n0 + r);
         Raw.f32(at, Raw.f32(at) + sum);
       }
     }
+  }
+
+  /** Rows i to i+last, absent ones repeated, to four sums in the scratch. */
+  private static void products(
+      WeightMatrix w, long i, long last, long offset, long x, int n, int shift, long scratch) {
+    long even = scratch;
+    long odd = scratch + ODD;
+    long sums = scratch + SUMS;
+    long r0 = w.row(i) + offset;
+    long r1 = w.row(i + Math.min(1, last)) + offset;
+    long r2 = w.row(i + Math.min(2, last)) + offset;
+    long r3 = w.row(i + last) + offset;
+    long s0 = scratch + SCALES;
+    long s1 = s0 + SCALE_ROW * Math.min(1, last);
+    long s2 = s0 + SCALE_ROW * Math.min(2, last);
+    long s3 = s0 + SCALE_ROW * last;
+    switch (w.type()) {
+      case Kernels.F32 -> VectorGemv.f32(r0, r1, r2, r3, x, n, sums);
+      case Kernels.BF16 -> VectorGemv.bf16(r0, r1, r2, r3, even, odd, n, sums);
+      case Kernels.F16 -> {
+        VectorGemv.f16(r0, r1, even, odd, n, sums);
+        VectorGemv.f16(r2, r3, even, odd, n, sums + 8);
+      }
+      case Kernels.F8 -> {
+        VectorGemv.f8(r0, r1, x, n, shift, s0, s1, sums);
+        VectorGemv.f8(r2, r3, x, n, shift, s2, s3, sums + 8);
+      }
+      case Kernels.I8 -> {
+        VectorGemv.i8(r0, r1, x, n, shift, s0, s1, sums);
+        VectorGemv.i8(r2, r3, x, n, shift, s2, s3, sums + 8);
+      }
+      default -> {
+        VectorGemv.i4(r0, r1, even, odd, n, shift, s0, s1, sums);
+        VectorGemv.i4(r2, r3, even, odd, n, shift, s2, s3, sums + 8);
+      }
+    }
+  }
+
+  /** Whether a row holds what its streaming product does not decode: it is in the cache by now. */
+  private static boolean special(int type, long row, int n) {
+    return (type == Kernels.F16 && !VectorGemv.finiteF16(row, n))
+        || (type == Kernels.F8 && !VectorGemv.finiteF8(row, n));
+  }
+
+  /** The product of a row with infinity or NaN. */
+  private static float exact(
+      WeightMatrix w, long row, int n, long x, int shift, long scales, long panel) {
+    float sum = 0;
+    for (int k = 0; k < n; k += VectorGemv.STEP) {
+      float scale = w.type() == Kernels.F8 ? Raw.f32(scales + 4L * (k >>> shift)) : 1;
+      VectorDecode.span(w.type(), row, k, VectorGemv.STEP, scale, panel);
+      sum += ScalarMath.dot(x + 4L * k, panel, VectorGemv.STEP);
+    }
+    return sum;
   }
 
   /** The columns that fill no step. */
@@ -121,19 +175,33 @@ final class VectorLinear {
     }
   }
 
-  /** Scales of rows i to i+last as {@code f32[group][4]}; all ones without scales. */
-  private static void scales(
-      WeightMatrix w, long i, long last, long k0, int count, int group, long out) {
-    long first = w.scales() == 0 ? 0 : k0 / w.blockK();
-    int groups = (count + group - 1) / group;
-    for (long r = 0; r <= last; r++) {
-      for (int g = 0; g < groups; g++) {
-        Raw.f32(out + 16L * g + 4 * r, w.scales() == 0 ? 1 : w.scale(i + r, first + g));
-      }
+  /** Columns to scales: by group where its size allows, else by step with repeated scales. */
+  private static int shift(WeightMatrix w) {
+    int k = (int) Math.min(w.blockK(), 1 << 30);
+    boolean power = Long.bitCount(w.blockK()) == 1 && k <= STREAM;
+    return Integer.numberOfTrailingZeros(power ? k : VectorGemv.STEP);
+  }
+
+  /** The scales of columns k0 to k0+count of a row; groups are whole steps. */
+  private static void scales(WeightMatrix w, long n, long k0, int count, int shift, long out) {
+    long first = k0 / w.blockK();
+    int groups = (int) ((k0 + count - 1) / w.blockK() - first) + 1;
+    long at = (w.rowOffset() + n) / w.blockN() * w.ldScale() + first;
+    int times = (int) (Math.min(w.blockK(), STREAM) >>> shift);
+    if (times == 1 && w.scaleType() != Kernels.SCALE_UE8M0) {
+      int type =
+          switch (w.scaleType()) {
+            case Kernels.SCALE_F32 -> Kernels.F32;
+            case Kernels.SCALE_F16 -> Kernels.F16;
+            default -> Kernels.BF16;
+          };
+      VectorDecode.span(type, w.scales(), at, groups, 1, out);
+      return;
     }
-    for (long r = last + 1; r < 4; r++) {
-      for (int g = 0; g < groups; g++) {
-        Raw.f32(out + 16L * g + 4 * r, 1);
+    for (int g = 0; g < groups; g++) {
+      float scale = Storage.scale(w.scaleType(), w.scales(), at + g);
+      for (int i = 0; i < times; i++) {
+        Raw.f32(out + 4L * (g * times + i), scale);
       }
     }
   }

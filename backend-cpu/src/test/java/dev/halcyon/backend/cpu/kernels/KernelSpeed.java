@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import org.junit.jupiter.api.Named;
 
 /**
  * Speed of every hot kernel on one thread, the tiers side by side: GB/s of weights or activations
@@ -14,12 +15,12 @@ import java.util.function.Function;
  *
  * <pre>{@code
  * java --enable-native-access=ALL-UNNAMED --add-modules jdk.incubator.vector -cp ... \
- *     dev.halcyon.backend.cpu.kernels.KernelSpeed [part of a case's name]
+ *     dev.halcyon.backend.cpu.kernels.KernelSpeed [part of a case's name [start of a tier's name]]
  * }</pre>
  */
 final class KernelSpeed {
-  private static final int ROUNDS = 7;
-  private static final long WARM_NANOS = 900_000_000L;
+  /** A kernel is warm when it has not become faster for this long. */
+  private static final long SETTLED_NANOS = 2_000_000_000L;
 
   private KernelSpeed() {}
 
@@ -31,7 +32,10 @@ final class KernelSpeed {
   public static void main(String[] args) {
     String part = args.length > 0 ? args[0] : "";
     List<KernelTier> tiers = new ArrayList<>();
-    Bench.tiers().forEach(named -> tiers.add(named.getPayload()));
+    Bench.tiers()
+        .map(Named::getPayload)
+        .filter(tier -> args.length < 2 || tier.name().startsWith(args[1]))
+        .forEach(tiers::add);
     for (Case test : cases()) {
       if (!test.name().contains(part)) {
         continue;
@@ -49,16 +53,13 @@ final class KernelSpeed {
     }
   }
 
-  /** Best nanoseconds of a call, warm. */
+  /** Best nanoseconds of a call. */
   private static double best(KernelTier tier, Call call) {
     try (Arena arena = Arena.ofConfined()) {
       long slots = arena.allocateFrom(ValueLayout.JAVA_LONG, call.slots()).address();
-      long start = System.nanoTime();
-      while (System.nanoTime() - start < WARM_NANOS) {
-        tier.run(call.kernel(), slots, 0, call.count());
-      }
       double best = Double.MAX_VALUE;
-      for (int round = 0; round < ROUNDS; round++) {
+      long improved = System.nanoTime();
+      while (System.nanoTime() - improved < SETTLED_NANOS) {
         long from = System.nanoTime();
         int calls = 0;
         long now;
@@ -67,7 +68,11 @@ final class KernelSpeed {
           calls++;
           now = System.nanoTime();
         } while (now - from < 20_000_000L);
-        best = Math.min(best, (double) (now - from) / calls);
+        double each = (double) (now - from) / calls;
+        if (each < 0.95 * best) {
+          improved = now;
+        }
+        best = Math.min(best, each);
       }
       return best;
     }
@@ -83,6 +88,7 @@ final class KernelSpeed {
       all.add(new Case("gemv cached " + types[t], "GB/s", b -> gemv(b, t, 2048, 1 << 19, small)));
       all.add(new Case("gemv memory " + types[t], "GB/s", b -> gemv(b, t, 2048, 1 << 26, small)));
     }
+    all.add(new Case("gemv cached i8 unscaled", "GB/s", b -> gemv(b, 4, 2048, 1 << 19, false)));
     all.add(new Case("gemv memory bf16 k7168", "GB/s", b -> gemv(b, 2, 7168, 1 << 26, false)));
     for (int type = 0; type < types.length; type++) {
       int t = type;
@@ -155,8 +161,22 @@ final class KernelSpeed {
     long x = b.randoms(tokens * heads * in);
     long y = b.floats(tokens * heads * out);
     Object[] parts = {
-      b.scratch, x, heads * in, in, tokens, heads, rows, c, y, heads * out, out, transposed, rows,
-      0, 1, w
+      b.scratch,
+      x,
+      heads * in,
+      in,
+      tokens,
+      heads,
+      rows,
+      c,
+      y,
+      heads * out,
+      out,
+      transposed,
+      rows,
+      0,
+      1,
+      w
     };
     return new Call(
         Kernels.HEAD_MATMUL, Bench.slots(parts), heads, 2.0 * heads * tokens * rows * c);
@@ -176,12 +196,27 @@ final class KernelSpeed {
     long cache = b.bytes(context * 576 * 2, 0);
     fill(cache, context * 576, Kernels.BF16);
     Object[] parts = {
-      b.scratch, b.randoms(heads * 576), heads * 576, 576, heads, 512, 64, cache, 1152,
-      Kernels.BF16, ascending(b, context / 64), context / 64, 64, b.ints(0),
-      b.ints((int) context - 1), 0.1, 1, context, b.floats(heads * 514)
+      b.scratch,
+      b.randoms(heads * 576),
+      heads * 576,
+      576,
+      heads,
+      512,
+      64,
+      cache,
+      1152,
+      Kernels.BF16,
+      ascending(b, context / 64),
+      context / 64,
+      64,
+      b.ints(0),
+      b.ints((int) context - 1),
+      0.1,
+      1,
+      context,
+      b.floats(heads * 514)
     };
-    return new Call(
-        Kernels.MLA_DECODE, Bench.slots(parts), 1, 2.0 * heads * context * (576 + 512));
+    return new Call(Kernels.MLA_DECODE, Bench.slots(parts), 1, 2.0 * heads * context * (576 + 512));
   }
 
   private static Call prefill(Bench b) {
@@ -191,9 +226,31 @@ final class KernelSpeed {
     fill(cache, n * 576, Kernels.BF16);
     long[] kvb = weights(b, Kernels.BF16, heads * 256, 512, false);
     Object[] parts = {
-      b.scratch, b.randoms(n * heads * 192), heads * 192, 192, heads, 128, 64, 128, 512, cache,
-      1152, Kernels.BF16, ascending(b, 2), 2, 64, b.ints(0, (int) n), 0, ascending(b, n), 0.1,
-      b.floats(n * heads * 128), heads * 128, 128, n, 1, kvb
+      b.scratch,
+      b.randoms(n * heads * 192),
+      heads * 192,
+      192,
+      heads,
+      128,
+      64,
+      128,
+      512,
+      cache,
+      1152,
+      Kernels.BF16,
+      ascending(b, 2),
+      2,
+      64,
+      b.ints(0, (int) n),
+      0,
+      ascending(b, n),
+      0.1,
+      b.floats(n * heads * 128),
+      heads * 128,
+      128,
+      n,
+      1,
+      kvb
     };
     double work = 2.0 * heads * n * (256 * 512 + n / 2.0 * (192 + 128));
     return new Call(Kernels.MLA_PREFILL, Bench.slots(parts), heads, work);
@@ -208,9 +265,7 @@ final class KernelSpeed {
       long[] words = {first[0], 0, second[0], 0, first[0], 0, 1408, 2 * 1408, 0};
       for (int i = 0; i < words.length; i++) {
         Raw.ALL.set(
-            ValueLayout.JAVA_LONG_UNALIGNED,
-            table + 8L * (e * Kernels.EXPERT_WORDS + i),
-            words[i]);
+            ValueLayout.JAVA_LONG_UNALIGNED, table + 8L * (e * Kernels.EXPERT_WORDS + i), words[i]);
       }
     }
     return new long[] {table};
@@ -225,9 +280,24 @@ final class KernelSpeed {
       tasks[2 * i + 1] = i % blocks;
     }
     Object[] parts = {
-      b.scratch, b.randoms(2048), 2048, 2048, experts(b, false), b.ints(0, 1, 2, 3, 4, 5, 6, 7, 8),
-      b.ints(new int[8]), b.ints(tasks), b.ints(8 * blocks), block, b.floats(8 * 1408), 1408,
-      Kernels.BF16, 4096, 0, 1, 1, 0
+      b.scratch,
+      b.randoms(2048),
+      2048,
+      2048,
+      experts(b, false),
+      b.ints(0, 1, 2, 3, 4, 5, 6, 7, 8),
+      b.ints(new int[8]),
+      b.ints(tasks),
+      b.ints(8 * blocks),
+      block,
+      b.floats(8 * 1408),
+      1408,
+      Kernels.BF16,
+      4096,
+      0,
+      1,
+      1,
+      0
     };
     return new Call(
         Kernels.MOE_GATE_UP, Bench.slots(parts), 8L * blocks, 8 * 2 * 1408.0 * 2048 * 2);
@@ -235,9 +305,24 @@ final class KernelSpeed {
 
   private static Call down(Bench b) {
     Object[] parts = {
-      b.scratch, b.randoms(8 * 1408), 1408, 1, 2048, experts(b, true), 8,
-      b.ints(0, 1, 2, 3, 4, 5, 6, 7, 8), b.ints(new int[8]), b.randoms(8), b.floats(2048), 2048, 0,
-      0, Kernels.BF16, 0, 1, 1
+      b.scratch,
+      b.randoms(8 * 1408),
+      1408,
+      1,
+      2048,
+      experts(b, true),
+      8,
+      b.ints(0, 1, 2, 3, 4, 5, 6, 7, 8),
+      b.ints(new int[8]),
+      b.randoms(8),
+      b.floats(2048),
+      2048,
+      0,
+      0,
+      Kernels.BF16,
+      0,
+      1,
+      1
     };
     return new Call(Kernels.MOE_DOWN, Bench.slots(parts), 2048, 8 * 1408.0 * 2048 * 2);
   }
@@ -245,8 +330,19 @@ final class KernelSpeed {
   private static Call rmsNorm(Bench b) {
     long[] w = weights(b, Kernels.BF16, 1, 2048, false);
     Object[] parts = {
-      0, b.randoms(16 * 2048), 2048, 2048, b.floats(16 * 2048), 2048, w[0], Kernels.BF16, 1e-6, 0,
-      0, 0, 0
+      0,
+      b.randoms(16 * 2048),
+      2048,
+      2048,
+      b.floats(16 * 2048),
+      2048,
+      w[0],
+      Kernels.BF16,
+      1e-6,
+      0,
+      0,
+      0,
+      0
     };
     return new Call(Kernels.RMSNORM, Bench.slots(parts), 16, 16 * 2048 * 8.0);
   }
@@ -278,9 +374,6 @@ final class KernelSpeed {
   private static Call read(Bench b) {
     long bytes = 1 << 26;
     return new Call(
-        Kernels.READ_BANDWIDTH,
-        Bench.slots(b.scratch, b.randoms(bytes / 4)),
-        bytes / 64,
-        bytes);
+        Kernels.READ_BANDWIDTH, Bench.slots(b.scratch, b.randoms(bytes / 4)), bytes / 64, bytes);
   }
 }
