@@ -54,6 +54,10 @@ public final class MemoryArena implements AutoCloseable {
   private final String label;
   private final LeakTracker tracker;
   private final List<Slab> slabs = new ArrayList<>();
+
+  /** Those of {@link #slabs} with room, in the same order. */
+  private final List<Slab> open = new ArrayList<>();
+
   private final List<BackendBuffer> imported = new ArrayList<>();
   private long nextSlab = FIRST_SLAB;
   private long byteSize;
@@ -110,7 +114,7 @@ public final class MemoryArena implements AutoCloseable {
   /** First fit: the same requests after a reset land in the same places, so a steady step never grows. */
   private Tensor range(TensorType type) {
     long aligned = Math.ceilDiv(Math.max(type.byteSize(), 1), ALIGNMENT) * ALIGNMENT;
-    for (Slab s : slabs) {
+    for (Slab s : open) {
       if (s.fits(aligned)) {
         return take(s, aligned, type);
       }
@@ -121,6 +125,9 @@ public final class MemoryArena implements AutoCloseable {
   private Tensor take(Slab slab, long bytes, TensorType type) {
     Tensor t = new Tensor(this, slab.buffer, slab.used, type, generation);
     slab.used += bytes;
+    if (!slab.fits(ALIGNMENT)) {
+      open.remove(slab);
+    }
     return t;
   }
 
@@ -138,6 +145,7 @@ public final class MemoryArena implements AutoCloseable {
     long size = Math.min(limit, bytes > LARGEST_SLAB / 4 ? bytes : Math.max(bytes, nextSlab));
     Slab slab = new Slab(device.backend().allocate(size));
     slabs.add(slab);
+    open.add(slab);
     nextSlab = Math.min(LARGEST_SLAB, nextSlab * 2);
     byteSize += size;
     return slab;
@@ -157,6 +165,7 @@ public final class MemoryArena implements AutoCloseable {
     } catch (HalException e) {
       return; // still in use, or nobody knows: keep it
     }
+    open.removeIf(s -> s.used == 0);
     slabs.removeIf(
         s -> {
           if (s.used == 0) {
@@ -224,6 +233,8 @@ public final class MemoryArena implements AutoCloseable {
     }
     generation++;
     slabs.forEach(s -> s.used = 0);
+    open.clear();
+    open.addAll(slabs);
   }
 
   boolean isLive(int tensorGeneration) {
@@ -296,6 +307,7 @@ public final class MemoryArena implements AutoCloseable {
       }
     }
     slabs.clear();
+    open.clear();
     imported.clear();
     device.childClosed(this);
     if (failed != null) {

@@ -81,6 +81,19 @@ class MemoryArenaTest {
   }
 
   @Test
+  void manyLargeTensorsAreAllocatedQuickly() {
+    try (Device d = ReferenceBackend.open(ReferenceOptions.DEFAULT.maxAllocation(1024));
+        MemoryArena a = d.newArena(Kind.WEIGHTS, "experts")) {
+      long begin = System.nanoTime();
+      for (int i = 0; i < 20_000; i++) {
+        a.allocate(bytes(1024));
+      }
+      assertEquals(20_000 * 1024, a.byteSize());
+      assertTrue(System.nanoTime() - begin < 20_000_000_000L, "quadratic in the number of slabs");
+    }
+  }
+
+  @Test
   void quantisedTensorsComeWithScales() {
     try (Device d = open();
         MemoryArena a = d.newArena(Kind.WEIGHTS, "w")) {
