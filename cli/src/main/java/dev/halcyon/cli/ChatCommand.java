@@ -90,7 +90,7 @@ final class ChatCommand implements Callable<Integer> {
     Console console = host.console();
     console.say("/help lists commands, Ctrl-D ends");
     while (true) {
-      Optional<String> line = input.next();
+      Optional<String> line = host.cancellation().idly(input::next);
       if (line.isEmpty()) {
         return host.cancellation().isRequested() ? ExitCode.INTERRUPTED : ExitCode.OK;
       }
@@ -158,7 +158,7 @@ final class ChatCommand implements Callable<Integer> {
                 folder.encode(asked, ChatOptions.GENERATE),
                 GenerationRequest.of(options)
                     .withEndOfText(sampling.endOfText())
-                    .withListener(new RunCommand.Streaming(console))
+                    .withListener(new Streaming(console))
                     .withCancelled(host.cancellation()::isRequested));
       } catch (HalException e) {
         switch (e.code()) {

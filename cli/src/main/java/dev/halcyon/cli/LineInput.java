@@ -102,6 +102,7 @@ interface LineInput extends AutoCloseable {
       } catch (UserInterruptException e) {
         return Optional.of("");
       } catch (EndOfFileException e) {
+        cancellation.clear();
         return Optional.empty();
       }
     }

@@ -124,6 +124,7 @@ public final class Main implements Runnable {
   private static int failed(Host host, Throwable failure) {
     Console console = host.console();
     if (failure instanceof Cancellation.CancelledException || host.cancellation().isRequested()) {
+      trace(console, failure);
       return ExitCode.INTERRUPTED;
     }
     return switch (failure) {

@@ -7,7 +7,6 @@ import dev.halcyon.models.chat.ChatOptions;
 import dev.halcyon.models.config.GenerationDefaults;
 import dev.halcyon.models.generate.FinishReason;
 import dev.halcyon.models.generate.Generation;
-import dev.halcyon.models.generate.GenerationListener;
 import dev.halcyon.models.generate.GenerationRequest;
 import dev.halcyon.models.generate.Generator;
 import dev.halcyon.models.generate.ModelFolder;
@@ -238,13 +237,5 @@ final class RunCommand implements Callable<Integer> {
       node.set("placement", Json.placement(o.placement()));
     }
     Json.printOneOrMany(host.console(), array);
-  }
-
-  /** Text to standard output as it comes. */
-  record Streaming(Console console) implements GenerationListener {
-    @Override
-    public void onText(String piece) {
-      console.print(piece);
-    }
   }
 }

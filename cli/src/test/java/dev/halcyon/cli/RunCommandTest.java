@@ -191,6 +191,12 @@ class RunCommandTest {
   }
 
   @Test
+  void controlCharactersDoNotReachATerminal() {
+    assertEquals("a\uFFFD[31mb\n\tc\uFFFD", Streaming.harmless("a\u001b[31mb\n\tc\r"));
+    assertEquals("grün", Streaming.harmless("grün"));
+  }
+
+  @Test
   void progressOnlyOnATerminal() {
     assertFalse(run("--max-tokens", "1").err().contains("\r"));
     Command terminal = Command.PLAIN.withTerminals(new Terminals(false, false, true));
