@@ -63,14 +63,16 @@ final class Benchmarks {
       CpuDevice device, CpuStream stream, Tensor target, long seed, double amplitude) {
     if (!target.parts().isEmpty()) {
       for (int i = 0; i < target.parts().size(); i++) {
-        fill(device, stream, target.parts().get(i), seed + 0x9e3779b97f4a7c15L * (i + 1), amplitude);
+        fill(
+            device, stream, target.parts().get(i), seed + 0x9e3779b97f4a7c15L * (i + 1), amplitude);
       }
       return;
     }
     TensorType type = target.type();
     boolean isWhole = type.dtype().isFloating() || type.isQuantized();
     if (!CpuTypes.isWeight(type.dtype()) || !isWhole || !type.isContiguous()) {
-      throw HalException.of(HalErrorCode.DTYPE_MISMATCH, "cannot fill " + type + " with random numbers")
+      throw HalException.of(
+              HalErrorCode.DTYPE_MISMATCH, "cannot fill " + type + " with random numbers")
           .on("cpu://")
           .remedy("pass a dense tensor of a floating or quantised dtype")
           .build();

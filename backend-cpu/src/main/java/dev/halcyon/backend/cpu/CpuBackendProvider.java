@@ -13,9 +13,9 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * The embedded default backend: the host's cores, {@code cpu://}. Options: {@code threads} (default: the available
- * processors), {@code tier} ({@code c}, {@code vector} or {@code scalar}; default: the first that works, or {@code
- * -Dhalcyon.cpu.tier}).
+ * The embedded default backend: the host's cores, {@code cpu://}. Options: {@code threads}
+ * (default: the available processors), {@code tier} ({@code c}, {@code vector} or {@code scalar};
+ * default: the first that works, or {@code -Dhalcyon.cpu.tier}).
  */
 public final class CpuBackendProvider implements BackendProvider {
   private static final Set<String> OPTIONS = Set.of("threads", "tier");

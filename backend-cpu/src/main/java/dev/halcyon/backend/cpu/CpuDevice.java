@@ -39,12 +39,7 @@ final class CpuDevice implements BackendDevice, BandwidthProbe, RandomFill {
 
   static DeviceInfo info(DeviceUri uri, String tier, int threads) {
     return new DeviceInfo(
-        uri,
-        CpuHost.cpuName(),
-        DeviceInfo.Kind.CPU,
-        tier,
-        CpuHost.totalMemory(),
-        threads);
+        uri, CpuHost.cpuName(), DeviceInfo.Kind.CPU, tier, CpuHost.totalMemory(), threads);
   }
 
   KernelTier tier() {

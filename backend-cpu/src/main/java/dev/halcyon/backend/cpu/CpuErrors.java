@@ -13,7 +13,11 @@ final class CpuErrors {
     HalException.Builder b =
         HalException.of(
                 HalErrorCode.OUT_OF_MEMORY,
-                "cannot allocate " + bytes + " bytes of host memory, " + available + " are available")
+                "cannot allocate "
+                    + bytes
+                    + " bytes of host memory, "
+                    + available
+                    + " are available")
             .on("cpu://")
             .remedy("close other arenas or programs, or choose a smaller dtype or context");
     if (errno != 0) {
@@ -25,7 +29,8 @@ final class CpuErrors {
   static HalException kernelFailed(String what, Throwable cause) {
     return HalException.of(HalErrorCode.KERNEL_FAILED, what + " failed: " + cause)
         .on("cpu://")
-        .remedy("if weights are mapped from a file, check that it was not truncated; else report this")
+        .remedy(
+            "if weights are mapped from a file, check that it was not truncated; else report this")
         .cause(cause)
         .build();
   }
@@ -42,7 +47,16 @@ final class CpuErrors {
   static HalException index(String operator, String operand, long at, long value, long limit) {
     return HalException.of(
             HalErrorCode.OUT_OF_BOUNDS,
-            operator + ": " + operand + "[" + at + "] = " + value + " is outside [0, " + limit + ")")
+            operator
+                + ": "
+                + operand
+                + "["
+                + at
+                + "] = "
+                + value
+                + " is outside [0, "
+                + limit
+                + ")")
         .on("cpu://")
         .remedy("correct the values of the operand '" + operand + "'")
         .build();

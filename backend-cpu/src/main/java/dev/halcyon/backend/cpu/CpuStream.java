@@ -78,7 +78,8 @@ final class CpuStream implements BackendStream {
     } catch (HalException e) {
       throw e;
     } catch (Throwable e) {
-      String what = kernel == 0 ? "an operator" : "kernel " + kernel + " of tier " + device.tier().name();
+      String what =
+          kernel == 0 ? "an operator" : "kernel " + kernel + " of tier " + device.tier().name();
       throw CpuErrors.kernelFailed(what + " on stream '" + label + "'", e);
     } finally {
       BUSY.setRelease(this, false);
@@ -102,7 +103,11 @@ final class CpuStream implements BackendStream {
 
   @Override
   public void copy(
-      BackendBuffer source, long sourceOffset, BackendBuffer target, long targetOffset, long bytes) {
+      BackendBuffer source,
+      long sourceOffset,
+      BackendBuffer target,
+      long targetOffset,
+      long bytes) {
     NativeMemory.copy(
         ((CpuMemory) source).address() + sourceOffset,
         ((CpuMemory) target).address() + targetOffset,

@@ -42,7 +42,10 @@ final class CpuTypes {
     };
   }
 
-  /** Columns a scale serves; for whole rows any number from the row's length on, even as packed i4 asks for. */
+  /**
+   * Columns a scale serves; for whole rows any number from the row's length on, even as packed i4
+   * asks for.
+   */
   static long blockColumns(QuantScheme.Blocked scheme, long columns) {
     return scheme.blockColumns() == QuantScheme.Blocked.WHOLE_ROW
         ? Math.max(2, columns + (columns & 1))
@@ -71,7 +74,10 @@ final class CpuTypes {
     return dtype.bits() / 8;
   }
 
-  /** Elements from one row of the last axis to the next, if all leading axes step evenly and the last is adjacent. */
+  /**
+   * Elements from one row of the last axis to the next, if all leading axes step evenly and the
+   * last is adjacent.
+   */
   static OptionalLong evenRows(TensorType type) {
     if (!type.isRowContiguous()) {
       return OptionalLong.empty();

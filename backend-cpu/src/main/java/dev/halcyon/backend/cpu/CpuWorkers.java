@@ -8,12 +8,13 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The threads that help streams with their loops. A stream offers one loop at a time and takes part itself; while one stream
- * has the helpers, others run theirs alone.
+ * The threads that help streams with their loops. A stream offers one loop at a time and takes part
+ * itself; while one stream has the helpers, others run theirs alone.
  *
- * @implNote Helpers spin for tens of microseconds after work, since the commands of a decode step follow each other that
- *     fast, then park: threads that spin for longer take the cores from whoever needs them when cores are shared. The first
- *     parked helper is woken by the stream, each helper wakes the next.
+ * @implNote Helpers spin for tens of microseconds after work, since the commands of a decode step
+ *     follow each other that fast, then park: threads that spin for longer take the cores from
+ *     whoever needs them when cores are shared. The first parked helper is woken by the stream,
+ *     each helper wakes the next.
  */
 final class CpuWorkers {
   private static final VarHandle CURRENT;
@@ -79,7 +80,8 @@ final class CpuWorkers {
       return;
     }
     region.open();
-    // a full fence lies between opening and this look: a helper that parks meanwhile sees the work itself
+    // a full fence lies between opening and this look: a helper that parks meanwhile sees the work
+    // itself
     if (parked.get() > 0) {
       wakeOne();
     }

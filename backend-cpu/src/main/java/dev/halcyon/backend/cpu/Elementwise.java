@@ -18,8 +18,7 @@ final class Elementwise {
 
   static CpuPlan unary(Unary spec, List<TensorType> types) {
     Nest nest = Nest.elements(types.get(1).shape(), types.get(0), types.get(1));
-    return CpuPlan.of(
-        "loop " + spec.op(), (t, w) -> new UnaryLoop(nest, List.of(t), spec.op()));
+    return CpuPlan.of("loop " + spec.op(), (t, w) -> new UnaryLoop(nest, List.of(t), spec.op()));
   }
 
   static CpuPlan binary(CpuDevice device, Binary spec, List<TensorType> types) {
@@ -40,8 +39,7 @@ final class Elementwise {
                   nest.inner(),
                   chunk));
     }
-    return CpuPlan.of(
-        "loop " + spec.op(), (t, w) -> new FloatLoop(nest, List.of(t), spec.op()));
+    return CpuPlan.of("loop " + spec.op(), (t, w) -> new FloatLoop(nest, List.of(t), spec.op()));
   }
 
   static CpuPlan select(List<TensorType> types) {

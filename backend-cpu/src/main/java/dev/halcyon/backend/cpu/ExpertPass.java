@@ -112,16 +112,17 @@ record ExpertPass(
 
   void runGateUp(CpuStream stream, Slots arguments, long tasks) {
     double perTask =
-        2 * block * Math.max(Linears.Weights.rowBytes(input), Chunks.flopBytes(2.0 * hidden * perExpert()));
-    stream.kernel(
-        Kernels.MOE_GATE_UP, arguments, tasks, Chunks.of(tasks, 1, perTask, threads));
+        2
+            * block
+            * Math.max(
+                Linears.Weights.rowBytes(input), Chunks.flopBytes(2.0 * hidden * perExpert()));
+    stream.kernel(Kernels.MOE_GATE_UP, arguments, tasks, Chunks.of(tasks, 1, perTask, threads));
   }
 
   void runDown(CpuStream stream, Slots arguments) {
     double perColumn =
         Math.max(active * Linears.Weights.rowBytes(output), Chunks.flopBytes(2.0 * slots * widest));
-    stream.kernel(
-        Kernels.MOE_DOWN, arguments, hidden, Chunks.of(hidden, 24, perColumn, threads));
+    stream.kernel(Kernels.MOE_DOWN, arguments, hidden, Chunks.of(hidden, 24, perColumn, threads));
   }
 
   private double perExpert() {

@@ -8,7 +8,10 @@ import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
-/** The expert table of the MoE kernels: where the weights of each expert lie. Made when operands are bound. */
+/**
+ * The expert table of the MoE kernels: where the weights of each expert lie. Made when operands are
+ * bound.
+ */
 final class ExpertTable {
   private static final int GATE = 0;
   private static final int UP = 2;
@@ -21,7 +24,9 @@ final class ExpertTable {
   private final long bytes;
   private final long address;
 
-  /** Elements from one row of gate and up scales to the next, the same for all; -1 before the first. */
+  /**
+   * Elements from one row of gate and up scales to the next, the same for all; -1 before the first.
+   */
   private long inputScaleRow = -1;
 
   ExpertTable(SlotPool pool, long entries) {
@@ -43,7 +48,9 @@ final class ExpertTable {
     NativeMemory.i64(address + 8 * (entry * Kernels.EXPERT_WORDS + word), value);
   }
 
-  /** Entries from {@code first} on: the matrices of gate and up, [N, K] each or stacked [E, N, K]. */
+  /**
+   * Entries from {@code first} on: the matrices of gate and up, [N, K] each or stacked [E, N, K].
+   */
   void inputs(long first, Tensor gate, Tensor up) {
     each(first, gate, GATE, true);
     each(first, up, UP, true);
@@ -108,7 +115,8 @@ final class ExpertTable {
     }
     if (inputScaleRow >= 0 && inputScaleRow != row) {
       throw HalException.of(
-              HalErrorCode.INVALID_ARGUMENT, "gate and up scales of experts have different row strides")
+              HalErrorCode.INVALID_ARGUMENT,
+              "gate and up scales of experts have different row strides")
           .on("cpu://")
           .remedy("use dense scales")
           .build();

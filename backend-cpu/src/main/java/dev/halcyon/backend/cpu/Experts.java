@@ -142,8 +142,7 @@ final class Experts {
 
   private static ExpertPass dense(
       CpuDevice device, TensorType x, TensorType gate, TensorType down) {
-    return ExpertPass.of(
-        device, x.dim(0), x.dim(1), 1, x.dim(0), 1, gate.dim(0), gate, down);
+    return ExpertPass.of(device, x.dim(0), x.dim(1), 1, x.dim(0), 1, gate.dim(0), gate, down);
   }
 
   /** One expert that takes every token: nothing to route, so the tables are made at bind. */
@@ -227,8 +226,7 @@ final class Experts {
             .that(pair(types.get(3), types.get(4)), "layout", UNLIKE);
     int next = 6;
     if (spec.shared() == MoeFfn.Shared.SHARED) {
-      l.weight(6, 7, 8)
-          .that(pair(types.get(6), types.get(7)), "layout", "shared " + UNLIKE);
+      l.weight(6, 7, 8).that(pair(types.get(6), types.get(7)), "layout", "shared " + UNLIKE);
       next = 9;
     }
     for (int i = next; i < types.size(); i++) {
@@ -245,8 +243,7 @@ final class Experts {
     long k = types.get(1).dim(1);
     long experts = gate.dim(0);
     boolean hasShared = spec.shared() == MoeFfn.Shared.SHARED;
-    boolean joins =
-        hasShared && pair(gate, types.get(6)) && ExpertTable.alike(down, types.get(8));
+    boolean joins = hasShared && pair(gate, types.get(6)) && ExpertTable.alike(down, types.get(8));
     long shared = joins ? 1 : 0;
     long widest = joins ? Math.max(gate.dim(1), types.get(6).dim(0)) : gate.dim(1);
     ExpertPass pass =
@@ -268,7 +265,9 @@ final class Experts {
             shared,
             experts * pass.blocks(gate.dim(1)) + shared * pass.blocks(widest));
     String how =
-        device.tier().name() + " MOE_ROUTE, MOE_GATE_UP, MOE_DOWN " + Linears.Weights.describe(gate);
+        device.tier().name()
+            + " MOE_ROUTE, MOE_GATE_UP, MOE_DOWN "
+            + Linears.Weights.describe(gate);
     if (!hasShared || joins) {
       return new CpuPlan(
           how, form.workspaceBytes(), (t, w) -> new Routed(device, spec, form, t, w));

@@ -20,8 +20,7 @@ final class IndexedRows {
     TensorType indices = types.get(1);
     TensorType out = types.get(2);
     int lead = indices.rank();
-    Nest numbers =
-        Nest.elements(indices.shape(), indices, axes(out, 0, lead));
+    Nest numbers = Nest.elements(indices.shape(), indices, axes(out, 0, lead));
     TensorType outRow = axes(out, lead, out.rank());
     Nest row = Nest.elements(outRow.shape(), axes(table, 1, table.rank()), outRow);
     int bytes = CpuTypes.elementBytes(out.dtype());
@@ -44,17 +43,14 @@ final class IndexedRows {
     TensorType out = types.get(2);
     int bytes = CpuTypes.elementBytes(out.dtype());
     Nest row = Nest.elements(Shape.of(out.dim(1)), axes(source, 1, 2), axes(out, 1, 2));
-    long chunk =
-        Chunks.of(source.dim(0), 1, 2.0 * bytes * out.dim(1), device.workers().threads());
-    return CpuPlan.of(
-        "loop SCATTER_UPDATE", (t, w) -> new UpdateLoop(t, types, row, bytes, chunk));
+    long chunk = Chunks.of(source.dim(0), 1, 2.0 * bytes * out.dim(1), device.workers().threads());
+    return CpuPlan.of("loop SCATTER_UPDATE", (t, w) -> new UpdateLoop(t, types, row, bytes, chunk));
   }
 
   static CpuPlan scatterAdd(CpuDevice device, List<TensorType> types) {
     TensorType source = types.get(1);
     // columns are independent, rows must add in order
-    long chunk =
-        Chunks.of(source.dim(1), 16, 12.0 * source.dim(0), device.workers().threads());
+    long chunk = Chunks.of(source.dim(1), 16, 12.0 * source.dim(0), device.workers().threads());
     return CpuPlan.of("loop SCATTER_ADD", (t, w) -> new AddLoop(t, types, chunk));
   }
 
@@ -122,8 +118,7 @@ final class IndexedRows {
         long outer = i / inner;
         long within = i - outer * inner;
         int index =
-            NativeMemory.i32(
-                indices + numbers.offset(0, outer) + within * numbers.innerStride(0));
+            NativeMemory.i32(indices + numbers.offset(0, outer) + within * numbers.innerStride(0));
         long to = out + numbers.offset(1, outer) + within * numbers.innerStride(1);
         if (index >= tableRows) {
           throw CpuErrors.index("Gather", "indices", i, index, tableRows);

@@ -8,7 +8,10 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 import java.util.Optional;
 
-/** What the kernels ask of operands beyond what the API checks; the first that is not met is the answer. */
+/**
+ * What the kernels ask of operands beyond what the API checks; the first that is not met is the
+ * answer.
+ */
 final class Limits {
   private final OperatorSpec spec;
   private final List<TensorType> types;
@@ -36,10 +39,7 @@ final class Limits {
   /** Operands whose last axis is adjacent. */
   Limits adjacent(int... operands) {
     for (int i : operands) {
-      that(
-          types.get(i).isRowContiguous(),
-          "layout",
-          name(i) + " is not adjacent in its last axis");
+      that(types.get(i).isRowContiguous(), "layout", name(i) + " is not adjacent in its last axis");
     }
     return this;
   }
@@ -67,7 +67,10 @@ final class Limits {
     for (int i : operands) {
       TensorType t = types.get(i);
       that(CpuTypes.isWeight(t.dtype()), "dtype", name(i) + " has no kernel for its dtype");
-      that(isKernelWeight(t), "layout", name(i) + " has rows that begin or blocks that end inside a byte");
+      that(
+          isKernelWeight(t),
+          "layout",
+          name(i) + " has rows that begin or blocks that end inside a byte");
     }
     return this;
   }

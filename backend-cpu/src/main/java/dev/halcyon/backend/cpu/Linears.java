@@ -70,7 +70,10 @@ final class Linears {
         .that(
             spec.activation() == DType.F8_E4M3FN && spec.scheme().blockColumns() == 128,
             "dtype",
-            "only f8_e4m3fn activations in blocks of 128, not " + spec.activation() + " " + spec.scheme())
+            "only f8_e4m3fn activations in blocks of 128, not "
+                + spec.activation()
+                + " "
+                + spec.scheme())
         .that(
             format == ScaleFormat.F32 || format == ScaleFormat.UE8M0,
             "dtype",
@@ -158,9 +161,7 @@ final class Linears {
   }
 
   static Support support(CpuDevice device, EmbeddingLookup spec, List<TensorType> types) {
-    return new Limits(spec, types)
-        .adjacent(0, 2)
-        .verdict(device.tier().name() + " DEQUANT");
+    return new Limits(spec, types).adjacent(0, 2).verdict(device.tier().name() + " DEQUANT");
   }
 
   static CpuPlan plan(CpuDevice device, EmbeddingLookup spec, List<TensorType> types) {

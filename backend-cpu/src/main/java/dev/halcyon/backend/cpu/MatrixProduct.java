@@ -10,8 +10,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * MatMul over the LINEAR kernel: operands that lie as it wants them are used in place, others are packed part by part into the
- * thread's scratch.
+ * MatMul over the LINEAR kernel: operands that lie as it wants them are used in place, others are
+ * packed part by part into the thread's scratch.
  */
 final class MatrixProduct implements BoundOperator, Region.Body {
   /** Everything that follows from the types. */
@@ -174,8 +174,7 @@ final class MatrixProduct implements BoundOperator, Region.Body {
         }
         linear(scratch, from, ldx, count, w + c * wRow, wRow, wType, take, packedOut, take);
         for (long i = 0; i < count; i++) {
-          Moves.move(
-              packedOut + 4 * i * take, 4, to + i * f.outRow, f.outStep, take, 4);
+          Moves.move(packedOut + 4 * i * take, 4, to + i * f.outRow, f.outStep, take, 4);
         }
       }
     }

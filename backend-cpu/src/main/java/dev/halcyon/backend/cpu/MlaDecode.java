@@ -10,9 +10,9 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * MlaAttention: the context of each token is cut into splits that threads work on independently, then merged. How many
- * depends on the longest context, known when the command executes; the workspace holds the most there can be, for a bounded
- * number of tokens at a time.
+ * MlaAttention: the context of each token is cut into splits that threads work on independently,
+ * then merged. How many depends on the longest context, known when the command executes; the
+ * workspace holds the most there can be, for a bounded number of tokens at a time.
  */
 final class MlaDecode implements BoundOperator {
   /** Positions a split has at least. */
@@ -22,8 +22,7 @@ final class MlaDecode implements BoundOperator {
   private static final int PER_THREAD = 4;
 
   private record Form(
-      int threads, long tokens, long heads, long latent, long rope, long maxSplits, long batch) {
-  }
+      int threads, long tokens, long heads, long latent, long rope, long maxSplits, long batch) {}
 
   private final Form f;
   private final PagedContext context;
@@ -31,6 +30,7 @@ final class MlaDecode implements BoundOperator {
   private final Slots merge;
   private final long q;
   private final long qStride;
+  private final Tensor output;
   private final long out;
   private final long outStride;
   private final long sequence;
@@ -41,7 +41,8 @@ final class MlaDecode implements BoundOperator {
     context = new PagedContext("MlaAttention", t[1], t[2], t[3], t[4], spec.blockSize());
     q = CpuTypes.address(t[0]);
     qStride = t[0].type().strides().stride(0);
-    out = CpuTypes.address(t[5]);
+    output = t[5];
+    out = CpuTypes.address(output);
     outStride = t[5].type().strides().stride(0);
     sequence = CpuTypes.address(t[3]);
     positions = CpuTypes.address(t[4]);
@@ -102,11 +103,15 @@ final class MlaDecode implements BoundOperator {
       merge.put(5, out + 4 * at * outStride);
       long tasks = count * splits;
       s.kernel(
-          Kernels.MLA_DECODE, decode, tasks, Chunks.of(tasks, 1, Chunks.flopBytes(flops), f.threads));
+          Kernels.MLA_DECODE,
+          decode,
+          tasks,
+          Chunks.of(tasks, 1, Chunks.flopBytes(flops), f.threads));
       long rows = count * f.heads;
       s.kernel(
           Kernels.MLA_MERGE, merge, rows, Chunks.of(rows, 1, 4.0 * splits * f.latent, f.threads));
     }
+    context.clearBlind(output);
   }
 
   @Override

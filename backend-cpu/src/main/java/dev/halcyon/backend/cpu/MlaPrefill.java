@@ -10,8 +10,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * MlaExpandedAttention: tokens are cut into runs of one sequence with ascending positions when the command executes; a head of
- * a run is one task, unless there are fewer of them than threads.
+ * MlaExpandedAttention: tokens are cut into runs of one sequence with ascending positions when the
+ * command executes; a head of a run is one task, unless there are fewer of them than threads.
  */
 final class MlaPrefill implements BoundOperator {
   private static final long LARGEST_BLOCK = 16384;
@@ -21,6 +21,7 @@ final class MlaPrefill implements BoundOperator {
   private final long heads;
   private final PagedContext context;
   private final Slots slots;
+  private final Tensor output;
   private final long starts;
   private final long rows;
   private final double flopsPerToken;
@@ -40,6 +41,7 @@ final class MlaPrefill implements BoundOperator {
     long latent = types.get(5).dim(1);
     flopsPerToken = 2.0 * latent * (spec.nopeDim() + spec.valueDim());
     context = new PagedContext("MlaExpandedAttention", t[1], t[2], t[3], t[4], spec.blockSize());
+    output = t[6];
     starts = workspace;
     rows = workspace + Linears.align(4 * (tokens + 1));
     slots = new Slots(device.pool());
@@ -59,7 +61,10 @@ final class MlaPrefill implements BoundOperator {
     return new Limits(spec, types)
         .that(q.dim(2) > spec.nopeDim(), "shape", "the kernel wants a rotated part")
         .that(cache.dim(1) <= 4096, "shape", "cache rows of " + cache.dim(1) + " exceed 4096")
-        .that(perHead <= 1024, "shape", "query and value dims of a head, " + perHead + ", exceed 1024")
+        .that(
+            perHead <= 1024,
+            "shape",
+            "query and value dims of a head, " + perHead + ", exceed 1024")
         .adjacent(0, 1, 6)
         .dense(2, 3, 4)
         .weight(5)
@@ -92,13 +97,15 @@ final class MlaPrefill implements BoundOperator {
     NativeMemory.i32(starts + 4L * runs, (int) tokens);
     longestRun = Math.max(longestRun, tokens - start);
     long parts = Math.max(1, Math.ceilDiv(2L * threads, runs * heads));
-    long block = Math.clamp(Math.ceilDiv(Math.ceilDiv(longestRun, parts), 16) * 16, 16, LARGEST_BLOCK);
+    long block =
+        Math.clamp(Math.ceilDiv(Math.ceilDiv(longestRun, parts), 16) * 16, 16, LARGEST_BLOCK);
     long blocks = Math.ceilDiv(longestRun, block);
     slots.put(22, block).put(23, blocks);
     long tasks = runs * heads * blocks;
     double perTask = Chunks.flopBytes(flopsPerToken * longestContext);
     ((CpuStream) stream)
         .kernel(Kernels.MLA_PREFILL, slots, tasks, Chunks.of(tasks, 1, perTask, threads));
+    context.clearBlind(output);
   }
 
   /** Whether a run ends before token {@code t}. */

@@ -13,10 +13,12 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Native memory by address. Loads and stores check nothing: addresses come from tensors the API has validated.
+ * Native memory by address. Loads and stores check nothing: addresses come from tensors the API has
+ * validated.
  *
- * @implNote One segment over the whole address space serves every access, so that call sites stay monomorphic. Blocks come
- *     from {@code mmap} on Linux (pages appear when touched, and return to the system at once), else from an arena each.
+ * @implNote One segment over the whole address space serves every access, so that call sites stay
+ *     monomorphic. Blocks come from {@code mmap} on Linux (pages appear when touched, and return to
+ *     the system at once), else from an arena each.
  */
 final class NativeMemory {
   private NativeMemory() {}

@@ -5,9 +5,9 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.Arrays;
 
 /**
- * The loops over a shape that some operands share, each with its own strides (0 where it is broadcast): rows along an inner
- * axis, numbered over all outer axes. Axes of one element vanish and axes that step alike are merged, so dense operands
- * become one long row.
+ * The loops over a shape that some operands share, each with its own strides (0 where it is
+ * broadcast): rows along an inner axis, numbered over all outer axes. Axes of one element vanish
+ * and axes that step alike are merged, so dense operands become one long row.
  */
 final class Nest {
   /** Elements of a row that one unit of work takes. */
@@ -33,12 +33,18 @@ final class Nest {
     this.rows = n;
   }
 
-  /** All elements of {@code space}, in rows as long as possible; {@code types} broadcast to it. Element sizes in bytes. */
+  /**
+   * All elements of {@code space}, in rows as long as possible; {@code types} broadcast to it.
+   * Element sizes in bytes.
+   */
   static Nest elements(Shape space, TensorType... types) {
     return new Builder(space.dims(), space.rank(), types).build(true);
   }
 
-  /** The rows of the last axis of {@code space}, uncut; the inner extent of an operand may be 1 instead. */
+  /**
+   * The rows of the last axis of {@code space}, uncut; the inner extent of an operand may be 1
+   * instead.
+   */
   static Nest rows(Shape space, TensorType... types) {
     return new Builder(space.dims(), space.rank() - 1, types).build(false);
   }
@@ -58,8 +64,7 @@ final class Nest {
         int shift = dims.length - t.rank();
         for (int i = 0; i < t.rank(); i++) {
           boolean repeats = t.dim(i) == 1;
-          strides[o][i + shift] =
-              repeats ? 0 : t.strides().stride(i) * t.dtype().bits() / 8;
+          strides[o][i + shift] = repeats ? 0 : t.strides().stride(i) * t.dtype().bits() / 8;
         }
       }
     }

@@ -2,7 +2,9 @@ package dev.halcyon.backend.cpu;
 
 import dev.halcyon.hal.Tensor;
 
-/** The block table, sequences and positions of an attention, looked at before kernels trust them. */
+/**
+ * The block table, sequences and positions of an attention, looked at before kernels trust them.
+ */
 final class PagedContext {
   private final String operator;
   private final long table;
@@ -48,7 +50,10 @@ final class PagedContext {
     return NativeMemory.i32(positions + 4 * token);
   }
 
-  /** Checks everything kernels will read; returns the longest visible context in positions. */
+  /**
+   * Checks everything kernels will read; returns the longest visible context in positions. A
+   * negative position sees none.
+   */
   long longest() {
     long longest = 0;
     long checkedSequence = -1;
@@ -59,10 +64,10 @@ final class PagedContext {
       if (s < 0 || s >= sequences) {
         throw CpuErrors.index(operator, "sequence", t, s, sequences);
       }
-      if (p < -1 || p >= maxBlocks * blockSize) {
+      if (p >= maxBlocks * blockSize) {
         throw CpuErrors.index(operator, "positions", t, p, maxBlocks * blockSize);
       }
-      long blocks = Math.ceilDiv(p + 1, blockSize);
+      long blocks = p < 0 ? 0 : p / blockSize + 1;
       if (s != checkedSequence) {
         checkedSequence = s;
         checkedBlocks = 0;
@@ -77,5 +82,21 @@ final class PagedContext {
       longest = Math.max(longest, p + 1);
     }
     return longest;
+  }
+
+  /**
+   * Writes zeros for the tokens that see nothing, whose softmax over nothing the kernels leave
+   * undefined.
+   */
+  void clearBlind(Tensor out) {
+    for (long t = 0; t < tokens; t++) {
+      if (position(t) >= 0) {
+        continue;
+      }
+      long row = CpuTypes.address(out) + 4 * t * out.type().strides().stride(0);
+      for (long h = 0; h < out.dim(1); h++) {
+        NativeMemory.fill(row + 4 * h * out.type().strides().stride(1), 4 * out.dim(2), (byte) 0);
+      }
+    }
   }
 }

@@ -166,7 +166,8 @@ final class Quantization {
 
     final long leadOffset(int operand, long batch) {
       long outer = batch / lead.inner();
-      return lead.offset(operand, outer) + (batch - outer * lead.inner()) * lead.innerStride(operand);
+      return lead.offset(operand, outer)
+          + (batch - outer * lead.inner()) * lead.innerStride(operand);
     }
 
     final long plainAt(long batch, long row, long column) {
@@ -278,7 +279,8 @@ final class Quantization {
       switch (dtype) {
         case F8_E4M3FN -> NativeMemory.i8(dataBase() + index, Float8.fromFloat(value));
         case I8 ->
-            NativeMemory.i8(dataBase() + index, (byte) Math.clamp((long) Math.rint(value), -128, 127));
+            NativeMemory.i8(
+                dataBase() + index, (byte) Math.clamp((long) Math.rint(value), -128, 127));
         default ->
             Scalars.storeNibble(dataBase(), index, Math.clamp((long) Math.rint(value), -8, 7));
       }

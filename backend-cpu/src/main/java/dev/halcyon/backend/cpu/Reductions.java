@@ -23,8 +23,7 @@ final class Reductions {
     Nest nest = Nest.rows(types.get(0).shape(), types.get(0), types.get(1));
     boolean isInt = types.get(0).dtype() == DType.I32;
     return CpuPlan.of(
-        "loop REDUCE " + spec.op(),
-        (t, w) -> new ReduceLoop(nest, List.of(t), spec.op(), isInt));
+        "loop REDUCE " + spec.op(), (t, w) -> new ReduceLoop(nest, List.of(t), spec.op(), isInt));
   }
 
   static CpuPlan topK(TopK spec, List<TensorType> types) {
@@ -147,7 +146,9 @@ final class Reductions {
     return Float.isNaN(v) ? Float.NEGATIVE_INFINITY : v;
   }
 
-  /** NaN as -inf: the kernel looks for numbers only, so a row without any above -inf is put right. */
+  /**
+   * NaN as -inf: the kernel looks for numbers only, so a row without any above -inf is put right.
+   */
   private record ArgMaxCommand(KernelCommand kernel, long ids, long values, long rows)
       implements BoundOperator {
     @Override
@@ -240,7 +241,8 @@ final class Reductions {
     private int[] sorted(long x, long n) {
       long[] keys = new long[Math.toIntExact(n)];
       for (int i = 0; i < keys.length; i++) {
-        // adding 0 makes -0 and 0 the same; ascending keys are descending values, then ascending indices
+        // adding 0 makes -0 and 0 the same; ascending keys are descending values, then ascending
+        // indices
         int bits = Float.floatToIntBits(orLowest(f32(x + i * step(0))) + 0f);
         int ascending = bits ^ (bits >> 31 & 0x7fffffff);
         keys[i] = (long) ~ascending << 32 | i;

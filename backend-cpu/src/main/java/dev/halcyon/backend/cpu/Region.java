@@ -7,13 +7,14 @@ import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * A parallel loop over {@code [0, n)} in chunks that any thread may claim. Each stream has one and reuses it for every
- * command.
+ * A parallel loop over {@code [0, n)} in chunks that any thread may claim. Each stream has one and
+ * reuses it for every command.
  *
- * @implNote {@code remaining} counts the chunks nobody has claimed, {@code pending} those not finished. A claim is a
- *     compare-and-set of a positive {@code remaining}, so a thread that looks late either claims a chunk of whatever loop
- *     runs by then, or nothing; the loop's description is read after a claim only, and cannot change before that chunk is
- *     finished. The owner waits for claimed chunks only, never for a thread to begin.
+ * @implNote {@code remaining} counts the chunks nobody has claimed, {@code pending} those not
+ *     finished. A claim is a compare-and-set of a positive {@code remaining}, so a thread that
+ *     looks late either claims a chunk of whatever loop runs by then, or nothing; the loop's
+ *     description is read after a claim only, and cannot change before that chunk is finished. The
+ *     owner waits for claimed chunks only, never for a thread to begin.
  */
 final class Region {
   /** A loop body in Java. */

@@ -29,32 +29,73 @@ final class Rotary {
     long heads = x.dim(1);
     long table = types.get(2).dim(0);
     long chunk = Chunks.of(tokens, 1, 24.0 * heads * x.dim(2), device.workers().threads());
-    return CpuPlan.of(
+    return new CpuPlan(
         device.tier().name() + " ROPE",
+        4 * tokens,
         (t, w) -> {
           Slots s = new Slots(device.pool());
           s.put(1, t[0]).put(2, x.strides().stride(0)).put(3, x.strides().stride(1));
           s.put(4, heads).put(5, spec.rotaryOffset()).put(6, spec.rotaryDim());
           s.put(7, t[4]).put(8, out.strides().stride(0)).put(9, out.strides().stride(1));
-          s.put(10, spec.rotaryOffset()).put(11, t[2]).put(12, t[3]).put(13, t[1]);
+          s.put(10, spec.rotaryOffset()).put(11, t[2]).put(12, t[3]).put(13, w);
           s.put(14, spec.layout() == Layout.INTERLEAVED ? 1 : 0).put(15, 0);
           BoundOperator rotate =
-              new Checked(
+              new Rotation(
                   new KernelCommand(Kernels.ROPE, s, tokens, chunk),
-                  "RotaryEmbedding",
-                  new Bound("positions", CpuTypes.address(t[1]), tokens, 0, table));
+                  t[4].slice(2, spec.rotaryOffset(), spec.rotaryDim()),
+                  CpuTypes.address(t[1]),
+                  table,
+                  w);
           boolean inPlace = CpuTypes.address(t[0]) == CpuTypes.address(t[4]);
           return inPlace ? rotate : withOthers(rotate, spec, t);
         });
+  }
+
+  /**
+   * The rotation with positions that were looked at on their way into a dense array. A negative
+   * position has no angle: like a gathered row of zeros it makes the rotated dims 0.
+   */
+  private record Rotation(
+      KernelCommand kernel, Tensor rotated, long positions, long table, long checked)
+      implements BoundOperator {
+    @Override
+    public void enqueue(BackendStream stream) {
+      boolean hasNegative = false;
+      for (long t = 0; t < rotated.dim(0); t++) {
+        int p = NativeMemory.i32(positions + 4 * t);
+        if (p >= table) {
+          throw CpuErrors.index("RotaryEmbedding", "positions", t, p, table);
+        }
+        hasNegative |= p < 0;
+        NativeMemory.i32(checked + 4 * t, Math.max(0, p));
+      }
+      kernel.enqueue(stream);
+      for (long t = 0; hasNegative && t < rotated.dim(0); t++) {
+        if (NativeMemory.i32(positions + 4 * t) < 0) {
+          clear(t);
+        }
+      }
+    }
+
+    private void clear(long token) {
+      long row = CpuTypes.address(rotated) + 4 * token * rotated.type().strides().stride(0);
+      for (long h = 0; h < rotated.dim(1); h++) {
+        long at = row + 4 * h * rotated.type().strides().stride(1);
+        NativeMemory.fill(at, 4 * rotated.dim(2), (byte) 0);
+      }
+    }
+
+    @Override
+    public void close() {
+      kernel.close();
+    }
   }
 
   /** The rotation, then copies of the dims before and behind it. */
   private static BoundOperator withOthers(BoundOperator rotate, RotaryEmbedding spec, Tensor[] t) {
     long end = spec.rotaryOffset() + spec.rotaryDim();
     return new CpuPlan.Sequence(
-        rotate,
-        copy(t[0], t[4], 0, spec.rotaryOffset()),
-        copy(t[0], t[4], end, t[0].dim(2) - end));
+        rotate, copy(t[0], t[4], 0, spec.rotaryOffset()), copy(t[0], t[4], end, t[0].dim(2) - end));
   }
 
   private static BoundOperator copy(Tensor from, Tensor to, long start, long length) {
@@ -67,31 +108,23 @@ final class Rotary {
   }
 
   /**
-   * Device values a kernel uses as indices.
-   *
-   * @param operand its name
-   * @param address dense i32
-   * @param count how many
-   * @param lowest the lowest valid value, for which the kernel may have a meaning
-   * @param limit the lowest value that is too high
+   * The append after a look at the slots and positions the kernel trusts; skipped tokens may have
+   * any position.
    */
-  record Bound(String operand, long address, long count, long lowest, long limit) {
-    void check(String operator) {
-      for (long i = 0; i < count; i++) {
-        int v = NativeMemory.i32(address + 4 * i);
-        if (v >= limit || v < lowest) {
-          throw CpuErrors.index(operator, operand, i, v, limit);
-        }
-      }
-    }
-  }
-
-  /** A kernel call after a look at the values it trusts. */
-  record Checked(KernelCommand kernel, String operator, Bound... bounds) implements BoundOperator {
+  private record Append(
+      KernelCommand kernel, long tokens, long positions, long table, long slots, long rows)
+      implements BoundOperator {
     @Override
     public void enqueue(BackendStream stream) {
-      for (Bound b : bounds) {
-        b.check(operator);
+      for (long t = 0; t < tokens; t++) {
+        int slot = NativeMemory.i32(slots + 4 * t);
+        int p = NativeMemory.i32(positions + 4 * t);
+        if (slot >= rows) {
+          throw CpuErrors.index("KvCacheAppend", "slots", t, slot, rows);
+        }
+        if (slot >= 0 && (p < 0 || p >= table)) {
+          throw CpuErrors.index("KvCacheAppend", "positions", t, p, table);
+        }
       }
       kernel.enqueue(stream);
     }
@@ -129,12 +162,13 @@ final class Rotary {
           s.put(6, CpuTypes.weightType(weight.dtype())).put(7, spec.epsilon());
           s.put(8, t[2]).put(9, t[3]).put(10, t[4]).put(11, t[5]).put(12, t[6]);
           s.put(13, CpuTypes.rowStrideBytes(cache)).put(14, CpuTypes.weightType(cache.dtype()));
-          return new Checked(
+          return new Append(
               new KernelCommand(Kernels.KV_APPEND, s, tokens, chunk),
-              "KvCacheAppend",
-              new Bound("positions", CpuTypes.address(t[4]), tokens, 0, types.get(2).dim(0)),
-              new Bound(
-                  "slots", CpuTypes.address(t[5]), tokens, Integer.MIN_VALUE, cache.dim(0)));
+              tokens,
+              CpuTypes.address(t[4]),
+              types.get(2).dim(0),
+              CpuTypes.address(t[5]),
+              cache.dim(0));
         });
   }
 }

@@ -116,8 +116,7 @@ final class Routing {
 
   static CpuPlan plan(CpuDevice device, MoeCombine spec, List<TensorType> types) {
     long pairs = types.get(1).dim(0);
-    return new CpuPlan(
-        "loop COMBINE", 4 * pairs, (t, w) -> new Combine(device, spec, types, t, w));
+    return new CpuPlan("loop COMBINE", 4 * pairs, (t, w) -> new Combine(device, spec, types, t, w));
   }
 
   private static final class Combine implements BoundOperator, Region.Body {

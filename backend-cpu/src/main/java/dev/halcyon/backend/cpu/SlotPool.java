@@ -4,10 +4,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Small blocks of native memory for bound operators: kernel arguments and tables. Freed blocks are reused; all memory goes
- * back when the pool closes. Thread-safe.
+ * Small blocks of native memory for bound operators: kernel arguments and tables. Freed blocks are
+ * reused; all memory goes back when the pool closes. Thread-safe.
  *
- * @implNote Eager execution binds and frees with every command, so both are a few instructions on a stack per size class.
+ * @implNote Eager execution binds and frees with every command, so both are a few instructions on a
+ *     stack per size class.
  */
 final class SlotPool {
   private static final int SMALLEST = 9;

@@ -42,7 +42,10 @@ final class Slots {
     return put(slot, CpuTypes.address(tensor));
   }
 
-  /** The nine slots of a weight descriptor of a matrix {@code [N, K]}, or of each matrix of a larger tensor. */
+  /**
+   * The nine slots of a weight descriptor of a matrix {@code [N, K]}, or of each matrix of a larger
+   * tensor.
+   */
   Slots weight(int first, Tensor matrix) {
     TensorType type = matrix.type();
     put(first, matrix);

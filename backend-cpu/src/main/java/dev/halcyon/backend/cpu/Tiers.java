@@ -37,7 +37,8 @@ final class Tiers {
    */
   static KernelTier choose(Optional<String> forced) {
     Optional<String> wanted =
-        forced.or(() -> Optional.ofNullable(System.getProperty(PROPERTY)).filter(s -> !s.isEmpty()));
+        forced.or(
+            () -> Optional.ofNullable(System.getProperty(PROPERTY)).filter(s -> !s.isEmpty()));
     if (wanted.isPresent()) {
       return force(wanted.get());
     }
@@ -48,7 +49,11 @@ final class Tiers {
         }
         case Verdict.Missing m -> {
           if (WARNED.putIfAbsent(name, true) == null) {
-            LOG.warn("cpu: no {} kernels, slower ones are used: {}; remedy: {}", name, m.reason(), m.remedy());
+            LOG.warn(
+                "cpu: no {} kernels, slower ones are used: {}; remedy: {}",
+                name,
+                m.reason(),
+                m.remedy());
           }
         }
       }
@@ -85,8 +90,14 @@ final class Tiers {
       return new Verdict.Missing(e.getMessage(), e.remedy());
     } catch (RuntimeException | LinkageError e) {
       return new Verdict.Missing(
-          "the library does not load: " + e, "allow native access, or rebuild with a C compiler");
+          "the library does not load: " + root(e),
+          "allow native access, or rebuild with a C compiler");
     }
+  }
+
+  /** A failed static initialiser hides what happened in its cause. */
+  private static Throwable root(Throwable e) {
+    return e.getCause() == null ? e : root(e.getCause());
   }
 
   private static Verdict vector() {

@@ -23,7 +23,9 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Norms, rotation, softmax and attention on every tier, native and decomposed, against the oracle. */
+/**
+ * Norms, rotation, softmax and attention on every tier, native and decomposed, against the oracle.
+ */
 class CompositesTest {
   private static final String TIERS = "dev.halcyon.backend.cpu.CpuFixture#tiers";
   private static final DType[] FLOATS = {DType.F32, DType.F16, DType.BF16};
@@ -79,7 +81,8 @@ class CompositesTest {
     try (CpuFixture f = CpuFixture.open(tier)) {
       Tensor x = f.f32(4, 3, 29);
       for (Tensor lengths :
-          List.of(f.ints(new int[] {0, 29, 7, 400}, 4, 1), f.ints(-1, 31, 3), f.ints(0, 30, 4, 3))) {
+          List.of(
+              f.ints(new int[] {0, 29, 7, 400}, 4, 1), f.ints(-1, 31, 3), f.ints(0, 30, 4, 3))) {
         double[] in = Values.read(x);
         int[] len = Values.ints(lengths.broadcastTo(dev.halcyon.hal.tensor.Shape.of(4, 3)));
         double[] expected = new double[in.length];
@@ -180,7 +183,8 @@ class CompositesTest {
             Values.assertNear(expected, Values.read(cache), tolerance, spec + " " + t);
           }
           f.runDecomposed(spec, raw, w, cos, sin, positions, slots, other);
-          Values.assertNear(expected, Values.read(other), tolerance, "decomposed " + spec + " " + t);
+          Values.assertNear(
+              expected, Values.read(other), tolerance, "decomposed " + spec + " " + t);
         }
       }
     }
@@ -274,7 +278,9 @@ class CompositesTest {
           }
           MlaAttention spec = new MlaAttention(0.3, latent, paged.blockSize);
           Tensor y = f.empty(DType.F32, paged.tokens, heads, latent);
-          Tensor[] operands = {q, paged.cache, paged.blockTable, paged.sequence, paged.positions, y};
+          Tensor[] operands = {
+            q, paged.cache, paged.blockTable, paged.sequence, paged.positions, y
+          };
           f.run(spec, operands);
           Values.assertNear(expected, Values.read(y), 1e-5, spec + " " + t);
           f.runDecomposed(spec, operands);
@@ -299,7 +305,8 @@ class CompositesTest {
     try (CpuFixture f = CpuFixture.open(tier)) {
       int n = 700;
       Tensor cache = f.f32(704, 24);
-      Tensor table = f.ints(java.util.stream.IntStream.range(0, 44).map(i -> 43 - i).toArray(), 1, 44);
+      Tensor table =
+          f.ints(java.util.stream.IntStream.range(0, 44).map(i -> 43 - i).toArray(), 1, 44);
       Tensor q = f.f32(1, 2, 24);
       Tensor sequence = f.ints(new int[] {0}, 1);
       Tensor positions = f.ints(new int[] {n - 1}, 1);
@@ -312,8 +319,7 @@ class CompositesTest {
       Tensor bad = f.ints(new int[] {44, 2}, 1, 2);
       Tensor near = f.ints(new int[] {3}, 1);
       HalException e =
-          assertThrows(
-              HalException.class, () -> f.run(spec, q, cache, bad, sequence, near, y));
+          assertThrows(HalException.class, () -> f.run(spec, q, cache, bad, sequence, near, y));
       assertEquals(HalErrorCode.OUT_OF_BOUNDS, e.code());
     }
   }
@@ -345,8 +351,11 @@ class CompositesTest {
               double[] scores = new double[context.length];
               double[][] kv = new double[context.length][];
               for (int j = 0; j < context.length; j++) {
-                kv[j] = Oracle.linear(Arrays.copyOf(context[j], latent), slice, 1, nope + value, latent);
-                scores[j] = dot(query, kv[j], 0, 0, nope) + dot(query, context[j], nope, latent, rope);
+                kv[j] =
+                    Oracle.linear(
+                        Arrays.copyOf(context[j], latent), slice, 1, nope + value, latent);
+                scores[j] =
+                    dot(query, kv[j], 0, 0, nope) + dot(query, context[j], nope, latent, rope);
               }
               double[] p = Oracle.softmax(scores, scores.length, 0.2);
               for (int j = 0; j < p.length; j++) {
@@ -367,6 +376,48 @@ class CompositesTest {
           Values.assertNear(expected, Values.read(y), 5e-5, "decomposed " + spec + " " + form);
         }
       }
+    }
+  }
+
+  /**
+   * Padding: a negative position sees nothing, is not rotated, and its cache row is not written.
+   */
+  @ParameterizedTest
+  @MethodSource(TIERS)
+  void paddingTokens(String tier) {
+    try (CpuFixture f = CpuFixture.open(tier)) {
+      Tensor cache = f.f32(16, 24);
+      Tensor table = f.ints(new int[] {1, -1}, 1, 2);
+      Tensor sequence = f.ints(new int[] {0, 0, 0}, 3);
+      Tensor positions = f.ints(new int[] {-1, 3, -1}, 3);
+      Tensor q = f.f32(3, 2, 24);
+      Tensor y = f.f32(3, 2, 16);
+      Tensor z = f.f32(3, 2, 16);
+      MlaAttention absorbed = new MlaAttention(1, 16, 8);
+      f.run(absorbed, q, cache, table, sequence, positions, y);
+      f.runDecomposed(absorbed, q, cache, table, sequence, positions, z);
+      Values.assertNear(Values.read(z), Values.read(y), 1e-5, "absorbed");
+      Tensor w = f.f32(2 * 9, 16);
+      Tensor qe = f.f32(3, 2, 12);
+      Tensor ye = f.f32(3, 2, 5);
+      Tensor ze = f.f32(3, 2, 5);
+      MlaExpandedAttention expanded = new MlaExpandedAttention(1, 4, 5, 8);
+      f.run(expanded, qe, cache, table, sequence, positions, w, ye);
+      f.runDecomposed(expanded, qe, cache, table, sequence, positions, w, ze);
+      Values.assertNear(Values.read(ze), Values.read(ye), 1e-5, "expanded");
+      Tensor cos = f.f32(9, 4);
+      Tensor sin = f.f32(9, 4);
+      Tensor r1 = f.f32(3, 2, 24);
+      Tensor r2 = f.f32(3, 2, 24);
+      RotaryEmbedding rope = new RotaryEmbedding(RotaryEmbedding.Layout.INTERLEAVED, 16, 8);
+      f.run(rope, q, positions, cos, sin, r1);
+      f.runDecomposed(rope, q, positions, cos, sin, r2);
+      Values.assertNear(Values.read(r2), Values.read(r1), 1e-6, "rope");
+      double[] before = Values.read(cache);
+      KvCacheAppend append = new KvCacheAppend(1e-6, RotaryEmbedding.Layout.INTERLEAVED);
+      Tensor skipped = f.ints(new int[] {-1, -1, -1}, 3);
+      f.run(append, f.f32(3, 24), f.f32(16), cos, sin, positions, skipped, cache);
+      Values.assertNear(before, Values.read(cache), 0, "skipped");
     }
   }
 

@@ -30,7 +30,6 @@ import dev.halcyon.hal.spi.BackendProbe;
 import dev.halcyon.hal.spi.BandwidthProbe;
 import dev.halcyon.hal.spi.RandomFill;
 import dev.halcyon.hal.tensor.DType;
-import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -61,7 +60,10 @@ class CpuDeviceTest {
   void isDiscoveredAndDescribesTheHost() {
     HalRegistry registry = HalRegistry.discover();
     HalRegistry.Probed probed =
-        registry.probeAll().stream().filter(p -> p.backend().equals("cpu")).findFirst().orElseThrow();
+        registry.probeAll().stream()
+            .filter(p -> p.backend().equals("cpu"))
+            .findFirst()
+            .orElseThrow();
     assertInstanceOf(BackendProbe.Available.class, probed.probe());
     assertEquals(1, probed.devices().size());
     try (Device d = registry.open("cpu://")) {
@@ -140,8 +142,7 @@ class CpuDeviceTest {
       }
       buffer.free();
       long tooMuch = CpuHost.availableMemory() + (1L << 30);
-      HalException e =
-          assertThrows(HalException.class, () -> f.device.backend().allocate(tooMuch));
+      HalException e = assertThrows(HalException.class, () -> f.device.backend().allocate(tooMuch));
       assertEquals(HalErrorCode.OUT_OF_MEMORY, e.code());
       assertTrue(e.getMessage().contains(String.valueOf(tooMuch)), e.getMessage());
     }
@@ -308,8 +309,7 @@ class CpuDeviceTest {
         assertNotEquals(Arrays.toString(v), Arrays.toString(Values.read(b)));
       }
       HalException e =
-          assertThrows(
-              HalException.class, () -> fill.fillRandom(f.empty(DType.I32, 4), 1, 1));
+          assertThrows(HalException.class, () -> fill.fillRandom(f.empty(DType.I32, 4), 1, 1));
       assertEquals(HalErrorCode.DTYPE_MISMATCH, e.code());
     }
   }
@@ -317,8 +317,7 @@ class CpuDeviceTest {
   @Test
   void bandwidthIsMeasured() {
     try (CpuFixture f = CpuFixture.open("scalar", 2)) {
-      double rate =
-          ((BandwidthProbe) f.device.backend()).readBytesPerSecond(Duration.ofMillis(20));
+      double rate = ((BandwidthProbe) f.device.backend()).readBytesPerSecond(Duration.ofMillis(20));
       assertTrue(rate > 1e7 && rate < 1e13, "bytes per second: " + rate);
     }
   }
@@ -332,7 +331,8 @@ class CpuDeviceTest {
             : CTier.class.getResource("/native/linux-x86_64/libhalcyon_cpu.so");
     Assumptions.assumeTrue(library != null, "no C library was built");
     Path classes =
-        Path.of(URI.create(CTier.class.getProtectionDomain().getCodeSource().getLocation().toString()));
+        Path.of(
+            URI.create(CTier.class.getProtectionDomain().getCodeSource().getLocation().toString()));
     Assumptions.assumeTrue(Files.isDirectory(classes), "already running from a jar");
     Path jar = temp.resolve("cpu.jar");
     try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar));
@@ -346,10 +346,10 @@ class CpuDeviceTest {
     try {
       for (int round = 0; round < 2; round++) {
         try (URLClassLoader loader =
-            new URLClassLoader(new URL[] {jar.toUri().toURL()}, ClassLoader.getPlatformClassLoader())) {
+            new URLClassLoader(
+                new URL[] {jar.toUri().toURL()}, ClassLoader.getPlatformClassLoader())) {
           Object tier = loader.loadClass(CTier.class.getName()).getMethod("load").invoke(null);
-          assertTrue(
-              tier.getClass().getMethod("name").invoke(tier).toString().startsWith("c/"));
+          assertTrue(tier.getClass().getMethod("name").invoke(tier).toString().startsWith("c/"));
         }
       }
     } finally {

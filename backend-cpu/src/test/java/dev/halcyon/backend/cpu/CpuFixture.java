@@ -64,7 +64,8 @@ final class CpuFixture implements AutoCloseable {
       }
       boolean required =
           tier.equals("c")
-              && Arrays.asList(System.getProperty("halcyon.require", "").split(",")).contains("native");
+              && Arrays.asList(System.getProperty("halcyon.require", "").split(","))
+                  .contains("native");
       if (required) {
         Assertions.fail("tier c is required: " + e.getMessage());
       }
@@ -125,11 +126,16 @@ final class CpuFixture implements AutoCloseable {
     return of(view.dtype(), Values.read(view), view.shape().dims());
   }
 
-  /** The layouts every operator meets: dense, every second row, a slice of wider rows, transposed. */
+  /**
+   * The layouts every operator meets: dense, every second row, a slice of wider rows, transposed.
+   */
   List<Tensor> layouts(DType dtype, long rows, long columns) {
     return List.of(
         uniform(dtype, rows, columns),
-        uniform(dtype, rows, 2 * columns).reshape(rows, 2, columns).slice(1, 1, 1).reshape(rows, columns),
+        uniform(dtype, rows, 2 * columns)
+            .reshape(rows, 2, columns)
+            .slice(1, 1, 1)
+            .reshape(rows, columns),
         uniform(dtype, rows + 2, columns + 5).slice(0, 1, rows).slice(1, 3, columns),
         uniform(dtype, columns, rows).transpose(0, 1));
   }

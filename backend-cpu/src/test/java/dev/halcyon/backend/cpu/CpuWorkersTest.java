@@ -26,7 +26,10 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** The helper threads: every index once, progress under contention, failures found, nothing left behind. */
+/**
+ * The helper threads: every index once, progress under contention, failures found, nothing left
+ * behind.
+ */
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class CpuWorkersTest {
   private static CpuDevice backend(CpuFixture f) {

@@ -40,8 +40,7 @@ class ExpertsTest {
               for (MoeGating.Normalization norm : MoeGating.Normalization.values()) {
                 int kept = Math.max(1, groups / 2);
                 int k = Math.min(5, kept * (experts / groups));
-                MoeGating spec =
-                    new MoeGating(k, groups, kept, rule, scoring, choice, norm, 2.5);
+                MoeGating spec = new MoeGating(k, groups, kept, rule, scoring, choice, norm, 2.5);
                 gating(f, spec, experts);
               }
             }
@@ -54,7 +53,8 @@ class ExpertsTest {
   private static void gating(CpuFixture f, MoeGating spec, int experts) {
     int tokens = 6;
     // multiples of a quarter: many equal scores
-    double[] v = Arrays.stream(f.uniform((long) tokens * experts)).map(d -> Math.rint(8 * d) / 4).toArray();
+    double[] v =
+        Arrays.stream(f.uniform((long) tokens * experts)).map(d -> Math.rint(8 * d) / 4).toArray();
     Tensor logits = f.of(DType.F32, v, tokens, experts);
     double[] b = Arrays.stream(f.uniform(experts)).map(d -> Math.rint(2 * d)).toArray();
     Tensor bias = f.of(DType.F32, b, experts);
@@ -85,7 +85,8 @@ class ExpertsTest {
         String what = spec + " decomposed " + decomposed + " token " + t;
         assertArrayEquals(expected, got, what);
         double[] w = Arrays.stream(expected).mapToDouble(e -> score[e]).toArray();
-        double sum = spec.normalization() == MoeGating.Normalization.SUM ? Arrays.stream(w).sum() : 1;
+        double sum =
+            spec.normalization() == MoeGating.Normalization.SUM ? Arrays.stream(w).sum() : 1;
         Arrays.setAll(w, i -> w[i] / sum * 2.5);
         double[] gotWeights = Oracle.row(Values.read(weights), t, spec.topK());
         Values.assertNear(w, gotWeights, 2e-6, what);
@@ -144,11 +145,11 @@ class ExpertsTest {
         assertArrayEquals(sorted, Values.ints(slots));
         for (int e = 0; e <= experts; e++) {
           int expert = e;
-          assertEquals(
-              Arrays.stream(id).filter(i -> i < expert).count(), Values.ints(offsets)[e]);
+          assertEquals(Arrays.stream(id).filter(i -> i < expert).count(), Values.ints(offsets)[e]);
         }
         for (LinearTest.Form form : LinearTest.forms()) {
-          for (Tensor w : List.of(form.make(f, experts, out, in), stack(f, form, experts, out, in))) {
+          for (Tensor w :
+              List.of(form.make(f, experts, out, in), stack(f, form, experts, out, in))) {
             Tensor x = f.f32(tokens * k, in);
             Tensor y = f.empty(DType.F32, tokens * k, out);
             double[] expected = new double[tokens * k * out];
@@ -180,7 +181,8 @@ class ExpertsTest {
     }
   }
 
-  private static Tensor stack(CpuFixture f, LinearTest.Form form, int experts, long rows, long columns) {
+  private static Tensor stack(
+      CpuFixture f, LinearTest.Form form, int experts, long rows, long columns) {
     List<Tensor> parts = new ArrayList<>();
     for (int e = 0; e < experts; e++) {
       f.arena.allocate(dev.halcyon.hal.tensor.TensorType.of(DType.U8, 100 * (e + 1)));
@@ -309,7 +311,8 @@ class ExpertsTest {
       operands.addAll(List.of(sg, su, sd));
       for (int t = 0; t < tokens; t++) {
         double[] y =
-            Oracle.mlp(Oracle.row(xv, t, hidden), Values.read(sg), Values.read(su), Values.read(sd));
+            Oracle.mlp(
+                Oracle.row(xv, t, hidden), Values.read(sg), Values.read(su), Values.read(sd));
         for (int i = 0; i < hidden; i++) {
           expected[t * hidden + i] += y[i];
         }

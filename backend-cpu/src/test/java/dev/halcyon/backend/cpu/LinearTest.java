@@ -103,7 +103,10 @@ class LinearTest {
       Tensor y = f.empty(DType.F32, 2, 172);
       f.run(new Linear(Epilogue.NONE), x, w, y);
       Values.assertNear(
-          Oracle.linear(Values.read(x), Values.read(w), 2, 172, 256), Values.read(y), 2e-4, "slice");
+          Oracle.linear(Values.read(x), Values.read(w), 2, 172, 256),
+          Values.read(y),
+          2e-4,
+          "slice");
     }
   }
 
@@ -134,8 +137,7 @@ class LinearTest {
           int k = 130;
           TensorType type = TensorType.of(t, n, k);
           MemorySegment memory = host.allocate(type.byteSize() + 64, 64);
-          Tensor w =
-              f.arena.importHost(memory.asSlice(shift, type.byteSize()), type).orElseThrow();
+          Tensor w = f.arena.importHost(memory.asSlice(shift, type.byteSize()), type).orElseThrow();
           Values.write(w, f.uniform((long) n * k));
           Tensor x = f.f32(3, k);
           Tensor y = f.empty(DType.F32, 3, n);
@@ -156,11 +158,11 @@ class LinearTest {
   void quantizedLinear(String tier) {
     try (CpuFixture f = CpuFixture.open(tier)) {
       for (Blocked scheme :
-          new Blocked[] {
-            (Blocked) QuantScheme.FP8_1X128, new Blocked(1, 128, ScaleFormat.UE8M0)
-          }) {
+          new Blocked[] {(Blocked) QuantScheme.FP8_1X128, new Blocked(1, 128, ScaleFormat.UE8M0)}) {
         for (int m : new int[] {1, 7}) {
-          Tensor w = Values.randomQuantized(f, DType.F8_E4M3FN, (Blocked) QuantScheme.FP8_128X128, 150, 300);
+          Tensor w =
+              Values.randomQuantized(
+                  f, DType.F8_E4M3FN, (Blocked) QuantScheme.FP8_128X128, 150, 300);
           Tensor x = f.f32(m, 300);
           Tensor y = f.empty(DType.F32, m, 150);
           QuantizedLinear spec = new QuantizedLinear(DType.F8_E4M3FN, scheme);
@@ -206,7 +208,8 @@ class LinearTest {
                   double weight = wv[(h * perHead + offset + r) * c + j];
                   int from = out ? j : r;
                   int to = out ? r : j;
-                  expected[(t * heads + h) * width + to] += weight * xv[(t * heads + h) * in + from];
+                  expected[(t * heads + h) * width + to] +=
+                      weight * xv[(t * heads + h) * in + from];
                 }
               }
             }
@@ -278,7 +281,8 @@ class LinearTest {
           Tensor back = f.empty(DType.F32, dims);
           f.run(new Dequantize(), q, back);
           Values.assertNear(meant, Values.read(back), 1e-6, "dequantise " + c);
-          Tensor strided = f.empty(DType.F32, back.type().elementCount(), 3).slice(1, 1, 1).reshape(dims);
+          Tensor strided =
+              f.empty(DType.F32, back.type().elementCount(), 3).slice(1, 1, 1).reshape(dims);
           f.run(new Dequantize(), q, strided);
           Values.assertNear(meant, Values.read(strided), 1e-6, "dequantise to strided " + c);
         }

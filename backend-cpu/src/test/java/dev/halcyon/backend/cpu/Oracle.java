@@ -2,7 +2,10 @@ package dev.halcyon.backend.cpu;
 
 import java.util.Arrays;
 
-/** The operators in plain double arithmetic on arrays in logical order; shares no code with the backend. */
+/**
+ * The operators in plain double arithmetic on arrays in logical order; shares no code with the
+ * backend.
+ */
 final class Oracle {
   private Oracle() {}
 

@@ -18,8 +18,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * What a command costs besides its work, by hand: {@code java -cp ... dev.halcyon.backend.cpu.OverheadBenchmark [tier]}. Not a
- * test: numbers depend on the machine and its other users.
+ * What a command costs besides its work, by hand: {@code java -cp ...
+ * dev.halcyon.backend.cpu.OverheadBenchmark [tier]}. Not a test: numbers depend on the machine and
+ * its other users.
  */
 final class OverheadBenchmark {
   private OverheadBenchmark() {}
@@ -51,7 +52,11 @@ final class OverheadBenchmark {
                 f.f32(tiny),
                 f.empty(DType.F32, 1, tiny)),
             new Case(
-                "SwiGlu[1,16]", new SwiGlu(), f.f32(1, tiny), f.f32(1, tiny), f.empty(DType.F32, 1, tiny)),
+                "SwiGlu[1,16]",
+                new SwiGlu(),
+                f.f32(1, tiny),
+                f.f32(1, tiny),
+                f.empty(DType.F32, 1, tiny)),
             new Case(
                 "Linear[1,16]x[16,16]",
                 new Linear(Epilogue.NONE),

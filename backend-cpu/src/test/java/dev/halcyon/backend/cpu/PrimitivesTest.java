@@ -80,13 +80,17 @@ class PrimitivesTest {
       for (Binary.Op op : Binary.Op.values()) {
         for (Tensor a : f.layouts(DType.F32, 19, 23)) {
           for (Tensor b :
-              new Tensor[] {f.f32(19, 23), f.f32(23), f.f32(19, 1), f.f32(1), f.f32(23, 19).transpose(0, 1)}) {
+              new Tensor[] {
+                f.f32(19, 23), f.f32(23), f.f32(19, 1), f.f32(1), f.f32(23, 19).transpose(0, 1)
+              }) {
             Tensor y = f.empty(DType.F32, 19, 23);
             f.run(new Binary(op), a, b, y);
             double[] x = Values.read(a);
             double[] z = Values.read(b.broadcastTo(Shape.of(19, 23)));
             double[] expected =
-                IntStream.range(0, x.length).mapToDouble(i -> function(op).applyAsDouble(x[i], z[i])).toArray();
+                IntStream.range(0, x.length)
+                    .mapToDouble(i -> function(op).applyAsDouble(x[i], z[i]))
+                    .toArray();
             Values.assertNear(expected, Values.read(y), 4e-7, op + " " + a.type() + " " + b.type());
           }
         }
@@ -100,10 +104,11 @@ class PrimitivesTest {
       case SUB -> (a, b) -> a - b;
       case MUL -> (a, b) -> a * b;
       case DIV -> (a, b) -> (float) (a / b);
-      case MOD -> (a, b) -> {
-        double r = a % b;
-        return r != 0 && r < 0 != b < 0 ? r + b : r;
-      };
+      case MOD ->
+          (a, b) -> {
+            double r = a % b;
+            return r != 0 && r < 0 != b < 0 ? r + b : r;
+          };
       case MAX -> Math::max;
       case MIN -> Math::min;
       case EQUAL -> (a, b) -> a == b ? 1 : 0;
@@ -201,7 +206,9 @@ class PrimitivesTest {
   void fillAndIota(String tier) {
     try (CpuFixture f = CpuFixture.open(tier)) {
       for (DType t :
-          new DType[] {DType.F32, DType.F16, DType.BF16, DType.I64, DType.I32, DType.I8, DType.U8}) {
+          new DType[] {
+            DType.F32, DType.F16, DType.BF16, DType.I64, DType.I32, DType.I8, DType.U8
+          }) {
         Tensor base = f.empty(t, 9, 14);
         Tensor y = base.slice(1, 3, 5);
         f.run(new Fill(3), y);
@@ -256,13 +263,15 @@ class PrimitivesTest {
           double[] v = f.random.doubles(900, from == DType.U8 ? 0 : -120, 120).toArray();
           Tensor x = f.of(from, v, 30, 30);
           double[] in = Values.read(x);
-          Tensor expected = f.of(to, Arrays.stream(in).map(d -> round(d, from, to)).toArray(), 30, 30);
+          Tensor expected =
+              f.of(to, Arrays.stream(in).map(d -> round(d, from, to)).toArray(), 30, 30);
           Tensor y = f.empty(to, 30, 30);
           f.run(new Cast(), x, y);
           assertArrayEquals(Values.read(expected), Values.read(y), from + " to " + to);
           Tensor strided = f.empty(to, 30, 60).slice(1, 7, 30);
           f.run(new Cast(), x, strided);
-          assertArrayEquals(Values.read(expected), Values.read(strided), from + " to strided " + to);
+          assertArrayEquals(
+              Values.read(expected), Values.read(strided), from + " to strided " + to);
         }
       }
       double[] special = {
@@ -274,7 +283,8 @@ class PrimitivesTest {
       assertArrayEquals(new int[] {0, 127, -128, 0, 0, 127, -128, 0}, Values.ints(bytes));
       Tensor f8 = f.empty(DType.F8_E4M3FN, 8);
       f.run(new Cast(), x, f8);
-      assertArrayEquals(new double[] {Double.NaN, 448, -448, 0, -0.0, 448, -448, 0}, Values.read(f8));
+      assertArrayEquals(
+          new double[] {Double.NaN, 448, -448, 0, -0.0, 448, -448, 0}, Values.read(f8));
     }
   }
 
@@ -424,7 +434,10 @@ class PrimitivesTest {
       Tensor b = f.f32(9, 30).transpose(0, 1);
       f.run(new MatMul(), a, b, y);
       Values.assertNear(
-          Oracle.matMul(Values.read(a), Values.read(b), 11, 9, 30), Values.read(y), 1e-5, "transposed out");
+          Oracle.matMul(Values.read(a), Values.read(b), 11, 9, 30),
+          Values.read(y),
+          1e-5,
+          "transposed out");
     }
   }
 
@@ -433,7 +446,8 @@ class PrimitivesTest {
   void batchedMatMul(String tier) {
     try (CpuFixture f = CpuFixture.open(tier)) {
       Tensor a = f.f32(5, 3, 4, 6).transpose(0, 1);
-      Tensor b = f.uniform(DType.BF16, 1, 5, 7, 6).broadcastTo(Shape.of(3, 5, 7, 6)).transpose(2, 3);
+      Tensor b =
+          f.uniform(DType.BF16, 1, 5, 7, 6).broadcastTo(Shape.of(3, 5, 7, 6)).transpose(2, 3);
       Tensor y = f.empty(DType.F32, 3, 5, 4, 7);
       f.run(new MatMul(), a, b, y);
       double[] av = Values.read(a);
@@ -447,7 +461,8 @@ class PrimitivesTest {
                 4,
                 7,
                 6);
-        Values.assertNear(expected, Arrays.copyOfRange(got, i * 28, i * 28 + 28), 1e-5, "batch " + i);
+        Values.assertNear(
+            expected, Arrays.copyOfRange(got, i * 28, i * 28 + 28), 1e-5, "batch " + i);
       }
     }
   }

@@ -27,7 +27,8 @@ final class Values {
       double[] scales = scales(t.scales().orElseThrow(), b);
       long columns = t.dim(-1);
       long rows = t.type().rank() < 2 ? 1 : t.dim(-2);
-      long perBlock = b.blockColumns() == QuantScheme.Blocked.WHOLE_ROW ? columns : b.blockColumns();
+      long perBlock =
+          b.blockColumns() == QuantScheme.Blocked.WHOLE_ROW ? columns : b.blockColumns();
       long scaleColumns = Math.ceilDiv(columns, perBlock);
       long scaleRows = Math.ceilDiv(rows, b.blockRows());
       for (int i = 0; i < out.length; i++) {
@@ -35,9 +36,7 @@ final class Values {
         long r = i / columns % rows;
         long c = i % columns;
         out[i] *=
-            scales[
-                (int)
-                    ((matrix * scaleRows + r / b.blockRows()) * scaleColumns + c / perBlock)];
+            scales[(int) ((matrix * scaleRows + r / b.blockRows()) * scaleColumns + c / perBlock)];
       }
     }
     return out;
@@ -107,8 +106,7 @@ final class Values {
     switch (dtype) {
       case F32 -> ALL.set(ValueLayout.JAVA_FLOAT_UNALIGNED, base + 4 * i, (float) v);
       case F16 ->
-          ALL.set(
-              ValueLayout.JAVA_SHORT_UNALIGNED, base + 2 * i, Float.floatToFloat16((float) v));
+          ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, base + 2 * i, Float.floatToFloat16((float) v));
       case BF16 ->
           ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, base + 2 * i, BFloat16.fromFloat((float) v));
       case F8_E4M3FN -> ALL.set(ValueLayout.JAVA_BYTE, base + i, Float8.fromFloat((float) v));
@@ -136,7 +134,10 @@ final class Values {
           default -> 100;
         };
     for (int i = 0; i < v.length; i++) {
-      v[i] = dtype.isFloating() ? v[i] * range : Math.clamp(Math.round(v[i] * range), -range, range - 1);
+      v[i] =
+          dtype.isFloating()
+              ? v[i] * range
+              : Math.clamp(Math.round(v[i] * range), -range, range - 1);
     }
     write(t, v);
     Tensor s = t.scales().orElseThrow();

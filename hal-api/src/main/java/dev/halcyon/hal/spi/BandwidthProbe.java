@@ -3,12 +3,14 @@ package dev.halcyon.hal.spi;
 import java.time.Duration;
 
 /**
- * Measures how fast a device reads its memory. A {@link BackendDevice} that can do so implements it.
+ * Measures how fast a device reads its memory. A {@link BackendDevice} that can do so implements
+ * it.
  *
- * @apiNote Used by {@code halcyon bench}: decoding reads every active weight once a token, so tokens per second times the bytes
- *     of the active weights compares with this number.
- * @implSpec Streaming reads of memory much larger than the caches, with the threads or compute units that execute operators.
- *     Returns the median over the passes that fit the budget, at least one.
+ * @apiNote Used by {@code halcyon bench}: decoding reads every active weight once a token, so
+ *     tokens per second times the bytes of the active weights compares with this number.
+ * @implSpec Streaming reads of memory much larger than the caches, with the threads or compute
+ *     units that execute operators. Returns the median over the passes that fit the budget, at
+ *     least one.
  */
 public interface BandwidthProbe {
   /**

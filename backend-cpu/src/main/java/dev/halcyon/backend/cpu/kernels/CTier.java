@@ -32,7 +32,10 @@ public final class CTier implements KernelTier {
     }
   }
 
-  /** Linked when first used, after {@link #load} has set the path; a constant so that calls compile to direct ones. */
+  /**
+   * Linked when first used, after {@link #load} has set the path; a constant so that calls compile
+   * to direct ones.
+   */
   private static final class Library {
     private static final SymbolLookup LOOKUP = SymbolLookup.libraryLookup(path, Arena.global());
     private static final MethodHandle RUN =
@@ -73,7 +76,11 @@ public final class CTier implements KernelTier {
                   .invokeExact();
       if (version != Kernels.ABI_VERSION) {
         throw new UnavailableException(
-            path + " has version " + version + " of the kernel interface, not " + Kernels.ABI_VERSION,
+            path
+                + " has version "
+                + version
+                + " of the kernel interface, not "
+                + Kernels.ABI_VERSION,
             "rebuild the project: mvn clean package");
       }
       MemorySegment isa =

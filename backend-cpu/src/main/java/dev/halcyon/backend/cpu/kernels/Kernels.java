@@ -1,8 +1,8 @@
 package dev.halcyon.backend.cpu.kernels;
 
 /**
- * The enumerators of {@code halcyon_cpu.h}. The header documents the slots of each kernel; nothing is repeated here, so that
- * there is one text to be right.
+ * The enumerators of {@code halcyon_cpu.h}. The header documents the slots of each kernel; nothing
+ * is repeated here, so that there is one text to be right.
  */
 public final class Kernels {
   private Kernels() {}

@@ -16,8 +16,9 @@ import java.util.HexFormat;
 import java.util.Set;
 
 /**
- * Finds the C library. From a class folder it is used in place; from a jar it is copied into a cache that only its user can
- * write, {@code halcyon.cpu.cache} or {@code ~/.cache/halcyon}, under the digest of its content.
+ * Finds the C library. From a class folder it is used in place; from a jar it is copied into a
+ * cache that only its user can write, {@code halcyon.cpu.cache} or {@code ~/.cache/halcyon}, under
+ * the digest of its content.
  */
 final class NativeLibrary {
   private NativeLibrary() {}
