@@ -21,7 +21,11 @@ final class Tiers {
   private sealed interface Verdict {
     record Works(KernelTier tier) implements Verdict {}
 
-    record Missing(String reason, String remedy) implements Verdict {}
+    record Missing(String reason, String remedy) implements Verdict {
+      String why() {
+        return remedy.isEmpty() ? reason : reason + "; remedy: " + remedy;
+      }
+    }
   }
 
   private static final Map<String, Verdict> VERDICTS = new ConcurrentHashMap<>();
@@ -49,11 +53,7 @@ final class Tiers {
         }
         case Verdict.Missing m -> {
           if (WARNED.putIfAbsent(name, true) == null) {
-            LOG.warn(
-                "cpu: no {} kernels, slower ones are used: {}; remedy: {}",
-                name,
-                m.reason(),
-                m.remedy());
+            LOG.warn("cpu: no {} kernels, slower ones are used: {}", name, m.why());
           }
         }
       }
@@ -101,10 +101,9 @@ final class Tiers {
   }
 
   private static Verdict vector() {
-    String remedy = "start Java with --add-modules=jdk.incubator.vector, as the launcher does";
     KernelTiers.Offer offer = KernelTiers.vector();
     return offer.tier().isPresent()
         ? new Verdict.Works(offer.tier().get())
-        : new Verdict.Missing(offer.reason(), remedy);
+        : new Verdict.Missing(offer.reason(), "");
   }
 }

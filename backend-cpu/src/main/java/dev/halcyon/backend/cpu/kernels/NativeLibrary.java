@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
 import java.net.URL;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -36,17 +38,33 @@ final class NativeLibrary {
     }
     try {
       if (url.getProtocol().equals("file")) {
-        return Path.of(URI.create(url.toString()));
+        return requireWhole(Path.of(URI.create(url.toString())));
       }
       try (InputStream in = url.openStream()) {
         return cached(in.readAllBytes());
       }
     } catch (IOException | RuntimeException e) {
       throw new CTier.UnavailableException(
-          "the C library cannot be unpacked: " + e,
-          "set -Dhalcyon.cpu.cache to a folder of your own on a file system that allows execution",
+          "the C library cannot be used: " + e.getMessage(),
+          "rebuild, or set -Dhalcyon.cpu.cache to a folder of your own that allows execution",
           e);
     }
+  }
+
+  /**
+   * A library that was cut off kills the process when it is loaded: its last part must be there.
+   */
+  private static Path requireWhole(Path library) throws IOException {
+    ByteBuffer elf = ByteBuffer.wrap(Files.readAllBytes(library)).order(ByteOrder.LITTLE_ENDIAN);
+    // the table of sections comes last: its place, and the size and number of its entries
+    boolean isWhole =
+        elf.limit() > 64
+            && elf.getInt(0) == 0x464c457f
+            && elf.getLong(0x28) + (long) elf.getShort(0x3a) * elf.getShort(0x3c) <= elf.limit();
+    if (!isWhole) {
+      throw new IOException(library + " is not a complete shared library");
+    }
+    return library;
   }
 
   /** Operating system and architecture as in the resource's path. */
