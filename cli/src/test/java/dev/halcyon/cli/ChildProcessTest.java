@@ -4,11 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
@@ -26,43 +23,12 @@ class ChildProcessTest {
 
   @TempDir Path temp;
 
-  private record Ended(int code, String out, String err) {}
-
-  private ProcessBuilder java(String... args) {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(
-        List.of(
-            "--enable-native-access=ALL-UNNAMED",
-            "--add-modules=jdk.incubator.vector",
-            "-XX:+UseSerialGC",
-            "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            "dev.halcyon.cli.Main"));
-    command.addAll(List.of(args));
-    ProcessBuilder builder = new ProcessBuilder(command);
-    builder.environment().put("HALCYON_CACHE", MODULE.resolve("target/halcyon-cache").toString());
-    builder.environment().put("LC_ALL", "C.UTF-8");
-    return builder;
+  private static ProcessBuilder java(String... args) {
+    return Child.java(List.of(), "dev.halcyon.cli.Main", args);
   }
 
-  private Ended end(ProcessBuilder builder) throws Exception {
-    Path out = temp.resolve("out");
-    Path err = temp.resolve("err");
-    Process p = builder.redirectOutput(out.toFile()).redirectError(err.toFile()).start();
-    p.getOutputStream().close();
-    return end(p, out, err);
-  }
-
-  private static Ended end(Process p, Path out, Path err) throws Exception {
-    if (!p.waitFor(120, TimeUnit.SECONDS)) {
-      p.destroyForcibly();
-    }
-    return new Ended(p.waitFor(), read(out), read(err));
-  }
-
-  private static String read(Path file) throws IOException {
-    return Files.exists(file) ? Files.readString(file, StandardCharsets.UTF_8) : "";
+  private Child end(ProcessBuilder builder) throws Exception {
+    return Child.run(builder, temp);
   }
 
   private static String complaint(String err) {
@@ -76,7 +42,7 @@ class ChildProcessTest {
     Path empty = Files.createDirectory(temp.resolve("vendors"));
     ProcessBuilder devices = java("devices", "--json");
     devices.environment().put("OCL_ICD_VENDORS", empty.toString());
-    Ended listed = end(devices);
+    Child listed = end(devices);
     assertEquals(ExitCode.OK, listed.code(), listed.err());
     JsonNode all = JsonMapper.builder().build().readTree(listed.out());
     boolean seen = false;
@@ -92,7 +58,7 @@ class ChildProcessTest {
 
     ProcessBuilder run = java("run", "--model", "demo", "--prompt", "x", "--device", "opencl://0");
     run.environment().put("OCL_ICD_VENDORS", empty.toString());
-    Ended ended = end(run);
+    Child ended = end(run);
     assertEquals(ExitCode.BAD_INPUT, ended.code(), ended.err());
     String line = complaint(ended.err());
     assertTrue(line.contains("opencl://0") && line.contains("remedy: "), line);
@@ -111,7 +77,7 @@ class ChildProcessTest {
         new ProcessBuilder("bash", MODULE.resolve("../halcyon").normalize().toString(), "devices");
     launcher.environment().put("HALCYON_JAVA_HOME", home.toString());
     launcher.environment().put("HALCYON_NO_BUILD", "1");
-    Ended ended = end(launcher);
+    Child ended = end(launcher);
     assertEquals(ExitCode.BAD_INPUT, ended.code(), ended.err());
     assertEquals("", ended.out());
     assertTrue(ended.err().contains("JDK of 25 or newer"), ended.err());
@@ -127,7 +93,7 @@ class ChildProcessTest {
     Process p = builder.redirectError(err.toFile()).start();
     p.getInputStream().read();
     p.getInputStream().close();
-    Ended ended = end(p, temp.resolve("out"), err);
+    Child ended = Child.await(p, temp.resolve("out"), err);
     assertEquals(ExitCode.OUTPUT_CLOSED, ended.code(), ended.err());
     assertFalse(ended.err().contains("Exception"), ended.err());
     assertFalse(ended.err().contains("halcyon:"), ended.err());
@@ -155,7 +121,7 @@ class ChildProcessTest {
       Thread.sleep(5);
     }
     new ProcessBuilder("kill", "-INT", Long.toString(p.pid())).inheritIO().start().waitFor();
-    Ended ended = end(p, out, err);
+    Child ended = Child.await(p, out, err);
     assertEquals(ExitCode.INTERRUPTED, ended.code(), ended.err());
     assertFalse(ended.err().contains("Exception"), ended.err());
     assertFalse(ended.err().contains("leak"), ended.err());
@@ -166,7 +132,7 @@ class ChildProcessTest {
     ProcessBuilder builder =
         java("run", "--model", "demo", "--prompt", "x", "--max-tokens", "24", "--json");
     builder.environment().putAll(Map.of("LC_ALL", "POSIX"));
-    Ended ended = end(builder);
+    Child ended = end(builder);
     assertEquals(ExitCode.OK, ended.code(), ended.err());
     String text = JsonMapper.builder().build().readTree(ended.out()).get("text").stringValue();
     Command.Result here =
