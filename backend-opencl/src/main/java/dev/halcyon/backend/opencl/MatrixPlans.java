@@ -12,8 +12,10 @@ import java.util.List;
 
 /** Plans of matrix products: kernels/matmul.cl, linear.cl, head.cl. */
 final class MatrixPlans extends PlanFamily {
-  /** Tokens whose rows of x stay in the caches while a chunk of weights passes. */
-  private static final long TOKEN_BLOCK = 64;
+  /** Bytes of x that stay in a core's cache while a chunk of weights passes. */
+  private static final long CACHED_BYTES = 384 << 10;
+
+  private static final long MATMUL_BLOCK = 64;
 
   MatrixPlans(OpenClDevice device) {
     super(device);
@@ -40,9 +42,13 @@ final class MatrixPlans extends PlanFamily {
     return profile.lanes() > 1 ? tile : OpenClProfile.chunk(rows, wanted, tile);
   }
 
-  /** Tokens a group takes. */
-  long tokenBlock(long tokens, int tile) {
-    return profile.lanes() > 1 ? tile : Math.min(TOKEN_BLOCK, Math.max(1, tokens));
+  /** Tokens of {@code depth} numbers each that a group takes. */
+  long tokenBlock(long tokens, long depth, int tile) {
+    if (profile.lanes() > 1) {
+      return tile;
+    }
+    long fitting = Math.max(tile, CACHED_BYTES / Math.max(1, 4 * depth) / tile * tile);
+    return Math.min(fitting, Math.max(1, tokens));
   }
 
   OperatorPlan matMul(List<TensorType> t) {
@@ -76,7 +82,7 @@ final class MatrixPlans extends PlanFamily {
             + mode
             + tile(tile);
     long batches = s.total();
-    long block = Math.min(m, mode == 0 && profile.lanes() > 1 ? 1 : TOKEN_BLOCK);
+    long block = Math.min(m, mode == 0 && profile.lanes() > 1 ? 1 : MATMUL_BLOCK);
     long blocks = Math.ceilDiv(m, block);
     long step = mode == 1 ? profile.rowTile() : (long) profile.vectorWidth() * profile.lanes();
     long wanted = Math.max(1, profile.groups() / (batches * blocks));
@@ -138,7 +144,7 @@ final class MatrixPlans extends PlanFamily {
       long oh,
       long heads) {
     int tile = tokenTile(tokens);
-    long block = tokenBlock(tokens, tile);
+    long block = tokenBlock(tokens, depth, tile);
     long blocks = Math.ceilDiv(tokens, block);
     long chunk = rowChunk(rows, heads * blocks, rowTile(tile));
     return k.ints(tokens, rows, depth)
@@ -179,7 +185,7 @@ final class MatrixPlans extends PlanFamily {
     }
     int tile = tokenTile(tokens);
     String defines = KernelCall.weightDefines(w, profile) + " -DMT=" + tile;
-    long block = tokenBlock(tokens, tile);
+    long block = tokenBlock(tokens, spec.rows(), tile);
     long blocks = Math.ceilDiv(tokens, block);
     long step = (long) profile.vectorWidth() * profile.lanes();
     long columns = w.dim(1);
@@ -232,7 +238,7 @@ final class MatrixPlans extends PlanFamily {
     long inter = g.dim(0);
     int tile = tokenTile(tokens);
     if (inter > 0) {
-      long block = tokenBlock(tokens, tile);
+      long block = tokenBlock(tokens, g.dim(1), tile);
       long blocks = Math.ceilDiv(tokens, block);
       int rows = rowTile(tile) / 2;
       long chunk = rowChunk(inter, blocks, rows);

@@ -40,7 +40,7 @@ import org.slf4j.LoggerFactory;
  * An open OpenCL device with a context of its own.
  *
  * <p>Options: {@code lanes} (work-items of a group), {@code vector-width} (4, 8, 16), {@code memory-mib} (most memory to
- * allocate), {@code program-cache} (1 on, 2 off: keep compiled kernels on disk), {@code graphs} (1 native, 2 replayed).
+ * allocate), {@code program-cache} (1 on, 2 off: keep compiled kernels on disk; off by default where the driver does), {@code graphs} (1 native, 2 replayed).
  */
 final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
   /** The device options it knows. */
@@ -92,7 +92,7 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
     long physical = hostShared ? Math.max(info.memoryBytes(), hostMemory()) : info.memoryBytes();
     this.memoryLimit =
         options.values().containsKey("memory-mib") ? options.positiveInt("memory-mib", 1) * MIB : physical;
-    this.programs = new OpenClPrograms(this, options.positiveInt("program-cache", 1) == 1);
+    this.programs = new OpenClPrograms(this, options.positiveInt("program-cache", keepsItsOwnCache() ? 2 : 1) == 1);
     this.graphs =
         options.positiveInt("graphs", 1) == 1
                 && OpenClCatalogue.text(id, EXTENSIONS).contains("cl_khr_command_buffer")
@@ -100,6 +100,11 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
             : Optional.empty();
     this.capabilities = describe(id);
     this.operators = new OpenClOperators(this);
+  }
+
+  /** PoCL keeps compiled kernels itself, and compiles every kernel of a program once more when asked for the binary. */
+  private boolean keepsItsOwnCache() {
+    return entry.platformName().equals("Portable Computing Language");
   }
 
   private DeviceCapabilities describe(cl_device_id id) {
@@ -346,7 +351,6 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
 
   @Override
   public void close() {
-    graphs.ifPresent(OpenClGraphs::close);
     for (KernelPool p : pools) {
       if (pools.remove(p)) {
         p.close();

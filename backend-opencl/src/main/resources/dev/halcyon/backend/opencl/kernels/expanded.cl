@@ -48,21 +48,21 @@ __kernel void expand(SRC x, long x_o, SRC lens, long l_o, WEIGHT(w), MUT out, lo
   const int r1 = min(r0 + chunk, N);
   const int t0 = get_group_id(2) * block;
   const int t1 = min(t0 + block, n);
-  for (int t = t0; t < t1; t += MT) {
-    SRC xp[MT];
-    for (int m = 0; m < MT; m++) xp[m] = x + (long)min(t + m, t1 - 1) * width * 4;
-    for (int r = r0; r < r1; r += NT) {
-      SRC wp[NT];
-      SRC sp[NT];
-      long we[NT];
-      long se[NT];
-      for (int j = 0; j < NT; j++) {
-        const long row = min(r + j, r1 - 1);
-        wp[j] = w;
-        we[j] = row * wr;
-        sp[j] = SBASE(w);
-        se[j] = SROW(w, 0, row);
-      }
+  for (int r = r0; r < r1; r += NT) {
+    SRC wp[NT];
+    SRC sp[NT];
+    long we[NT];
+    long se[NT];
+    for (int j = 0; j < NT; j++) {
+      const long row = min(r + j, r1 - 1);
+      wp[j] = w;
+      we[j] = row * wr;
+      sp[j] = SBASE(w);
+      se[j] = SROW(w, 0, row);
+    }
+    for (int t = t0; t < t1; t += MT) {
+      SRC xp[MT];
+      for (int m = 0; m < MT; m++) xp[m] = x + (long)min(t + m, t1 - 1) * width * 4;
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, C, d);
       if (LID == 0) {

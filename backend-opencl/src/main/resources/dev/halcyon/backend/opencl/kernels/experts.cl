@@ -157,21 +157,21 @@ __kernel void grouped(SRC x, long x_o, SRC offsets, long off_o, WEIGHT(w), MUT o
   const int s1 = clamp(LDI(offsets + off_o + (expert + 1) * os * 4), s0, S);
   const int r0 = get_group_id(0) * chunk;
   const int r1 = min(r0 + chunk, N);
-  for (int s = s0; s < s1; s += MT) {
-    SRC xp[MT];
-    for (int m = 0; m < MT; m++) xp[m] = x + min(s + m, s1 - 1) * xt * 4;
-    for (int r = r0; r < r1; r += NT) {
-      SRC wp[NT];
-      SRC sp[NT];
-      long we[NT];
-      long se[NT];
-      for (int n = 0; n < NT; n++) {
-        const long row = min(r + n, r1 - 1);
-        wp[n] = w;
-        we[n] = expert * we_ + row * wr;
-        sp[n] = SBASE(w);
-        se[n] = SROW(w, expert, row);
-      }
+  for (int r = r0; r < r1; r += NT) {
+    SRC wp[NT];
+    SRC sp[NT];
+    long we[NT];
+    long se[NT];
+    for (int n = 0; n < NT; n++) {
+      const long row = min(r + n, r1 - 1);
+      wp[n] = w;
+      we[n] = expert * we_ + row * wr;
+      sp[n] = SBASE(w);
+      se[n] = SROW(w, expert, row);
+    }
+    for (int s = s0; s < s1; s += MT) {
+      SRC xp[MT];
+      for (int m = 0; m < MT; m++) xp[m] = x + min(s + m, s1 - 1) * xt * 4;
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, K, d);
       if (LID == 0) {
@@ -199,25 +199,25 @@ __kernel void grouped_gate_up(SRC x, long x_o, SRC offsets, long off_o, SRC slot
   const int s1 = LDI(offsets + off_o + (expert + 1) * 4);
   const int r0 = get_group_id(0) * chunk;
   const int r1 = min(r0 + chunk, N);
-  for (int s = s0; s < s1; s += MT) {
-    SRC xp[MT];
-    for (int m = 0; m < MT; m++) xp[m] = x + LDI(slots + min(s + m, s1 - 1) * 4) / k * xt * 4;
-    for (int r = r0; r < r1; r += NT / 2) {
-      SRC wp[NT];
-      SRC sp[NT];
-      long we[NT];
-      long se[NT];
-      for (int n = 0; n < NT / 2; n++) {
-        const long row = min(r + n, r1 - 1);
-        wp[n] = g;
-        wp[n + NT / 2] = u;
-        we[n] = expert * ge + row * gr;
-        we[n + NT / 2] = expert * ue + row * ur;
-        sp[n] = SBASE(g);
-        sp[n + NT / 2] = SBASE(u);
-        se[n] = SROW(g, expert, row);
-        se[n + NT / 2] = SROW(u, expert, row);
-      }
+  for (int r = r0; r < r1; r += NT / 2) {
+    SRC wp[NT];
+    SRC sp[NT];
+    long we[NT];
+    long se[NT];
+    for (int n = 0; n < NT / 2; n++) {
+      const long row = min(r + n, r1 - 1);
+      wp[n] = g;
+      wp[n + NT / 2] = u;
+      we[n] = expert * ge + row * gr;
+      we[n + NT / 2] = expert * ue + row * ur;
+      sp[n] = SBASE(g);
+      sp[n + NT / 2] = SBASE(u);
+      se[n] = SROW(g, expert, row);
+      se[n + NT / 2] = SROW(u, expert, row);
+    }
+    for (int s = s0; s < s1; s += MT) {
+      SRC xp[MT];
+      for (int m = 0; m < MT; m++) xp[m] = x + LDI(slots + min(s + m, s1 - 1) * 4) / k * xt * 4;
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, K, d);
       if (LID == 0) {

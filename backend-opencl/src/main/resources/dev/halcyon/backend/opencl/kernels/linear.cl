@@ -23,21 +23,21 @@ __kernel void linear(SRC x, long x_o, WEIGHT(w),
   const int t0 = get_group_id(2) * block;
   const int t1 = min(t0 + block, M);
   const long row0 = (long)h * rowsPerHead + rowOffset;
-  for (int t = t0; t < t1; t += MT) {
-    SRC xp[MT];
-    for (int m = 0; m < MT; m++) xp[m] = x + min(t + m, t1 - 1) * xt * 4;
-    for (int r = r0; r < r1; r += NT) {
-      SRC wp[NT];
-      SRC sp[NT];
-      long we[NT];
-      long se[NT];
-      for (int n = 0; n < NT; n++) {
-        const long row = row0 + min(r + n, r1 - 1);
-        wp[n] = w;
-        we[n] = row * wr;
-        sp[n] = SBASE(w);
-        se[n] = SROW(w, 0, row);
-      }
+  for (int r = r0; r < r1; r += NT) {
+    SRC wp[NT];
+    SRC sp[NT];
+    long we[NT];
+    long se[NT];
+    for (int n = 0; n < NT; n++) {
+      const long row = row0 + min(r + n, r1 - 1);
+      wp[n] = w;
+      we[n] = row * wr;
+      sp[n] = SBASE(w);
+      se[n] = SROW(w, 0, row);
+    }
+    for (int t = t0; t < t1; t += MT) {
+      SRC xp[MT];
+      for (int m = 0; m < MT; m++) xp[m] = x + min(t + m, t1 - 1) * xt * 4;
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, K, d);
       if (LID == 0) {
@@ -72,25 +72,25 @@ __kernel void gate_up(SRC x, long x_o, WEIGHT(g), WEIGHT(u), MUT out, long out_o
   const int r1 = min(r0 + chunk, N);
   const int t0 = get_group_id(2) * block;
   const int t1 = min(t0 + block, M);
-  for (int t = t0; t < t1; t += MT) {
-    SRC xp[MT];
-    for (int m = 0; m < MT; m++) xp[m] = x + min(t + m, t1 - 1) * xt * 4;
-    for (int r = r0; r < r1; r += NT / 2) {
-      SRC wp[NT];
-      SRC sp[NT];
-      long we[NT];
-      long se[NT];
-      for (int n = 0; n < NT / 2; n++) {
-        const long row = min(r + n, r1 - 1);
-        wp[n] = g;
-        wp[n + NT / 2] = u;
-        we[n] = row * gr;
-        we[n + NT / 2] = row * ur;
-        sp[n] = SBASE(g);
-        sp[n + NT / 2] = SBASE(u);
-        se[n] = SROW(g, 0, row);
-        se[n + NT / 2] = SROW(u, 0, row);
-      }
+  for (int r = r0; r < r1; r += NT / 2) {
+    SRC wp[NT];
+    SRC sp[NT];
+    long we[NT];
+    long se[NT];
+    for (int n = 0; n < NT / 2; n++) {
+      const long row = min(r + n, r1 - 1);
+      wp[n] = g;
+      wp[n + NT / 2] = u;
+      we[n] = row * gr;
+      we[n + NT / 2] = row * ur;
+      sp[n] = SBASE(g);
+      sp[n + NT / 2] = SBASE(u);
+      se[n] = SROW(g, 0, row);
+      se[n + NT / 2] = SROW(u, 0, row);
+    }
+    for (int t = t0; t < t1; t += MT) {
+      SRC xp[MT];
+      for (int m = 0; m < MT; m++) xp[m] = x + min(t + m, t1 - 1) * xt * 4;
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, K, d);
       if (LID == 0) {

@@ -1,0 +1,8 @@
+package dev.halcyon.backend.opencl;
+
+/** The same with work-groups of several work-items and short vectors, as GPUs run them. */
+final class MoeLanesTest extends MoeCases {
+  MoeLanesTest() {
+    super("lanes", "8", "vector-width", "4");
+  }
+}
