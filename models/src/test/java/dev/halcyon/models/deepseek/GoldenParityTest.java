@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.halcyon.hal.Device;
+import dev.halcyon.hal.DeviceOptions;
+import dev.halcyon.hal.DeviceUri;
 import dev.halcyon.hal.HalRegistry;
 import dev.halcyon.hal.plan.Placement;
 import dev.halcyon.hal.plan.PlacementPolicy;
@@ -90,6 +92,22 @@ final class GoldenParityTest {
             d.withPrefillChunk(64).withForm(SessionOptions.Form.EXPANDED)));
   }
 
+  static Stream<Arguments> everyTier() {
+    return Stream.of("c", "vector", "scalar")
+        .flatMap(t -> Stream.of("odd-v3-tiny/bf16", "odd-v2lite-tiny/bf16", "dsv3-fp8-tiny/fp8").map(m -> Arguments.of(t, m)));
+  }
+
+  @ParameterizedTest(name = "{1} on tier {0}")
+  @MethodSource("everyTier")
+  void kernelTiersMatch(String tier, String variant) {
+    check(
+        "cpu://",
+        DeviceOptions.DEFAULT.with("tier", tier),
+        variant,
+        PlacementPolicy.DEFAULT,
+        List.of(ParityOptions.DEFAULT, ParityOptions.DEFAULT.withPrefillChunk(7)));
+  }
+
   @ParameterizedTest(name = "{1} on {0}")
   @MethodSource("oneModelPerArchitecture")
   void replayedDecompositionsMatch(String uri, String variant) {
@@ -102,10 +120,19 @@ final class GoldenParityTest {
 
   private static PlacementReport check(
       String uri, String variant, PlacementPolicy policy, List<ParityOptions> manners) {
+    return check(uri, DeviceOptions.DEFAULT, variant, policy, manners);
+  }
+
+  private static PlacementReport check(
+      String uri,
+      DeviceOptions deviceOptions,
+      String variant,
+      PlacementPolicy policy,
+      List<ParityOptions> manners) {
     Requirements.requireDevice(uri);
     Path model = GoldenResources.directory(variant);
     DeepSeekConfig config = ConfigReader.read(model);
-    try (Device device = HalRegistry.discover().open(uri);
+    try (Device device = HalRegistry.discover().open(DeviceUri.parse(uri), deviceOptions);
         DeepSeekModel loaded =
             DeepSeekModel.load(
                 device, config, Checkpoint.open(model), LoadOptions.DEFAULT.withPolicy(policy));
