@@ -14,6 +14,7 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -46,6 +47,15 @@ final class Lanes {
 
   private static final IntVector BYTE_SHIFTS =
       IntVector.fromArray(I32, new int[] {24, 16, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0);
+
+  private static final VectorShuffle<Float> BY_8 = rotation(8);
+  private static final VectorShuffle<Float> BY_4 = rotation(4);
+  private static final VectorShuffle<Float> BY_2 = rotation(2);
+  private static final VectorShuffle<Float> BY_1 = rotation(1);
+
+  private static VectorShuffle<Float> rotation(int lanes) {
+    return VectorShuffle.iota(F32, lanes % COUNT, 1, true);
+  }
 
   static FloatVector zero() {
     return FloatVector.zero(F32);
@@ -81,8 +91,25 @@ final class Lanes {
     return F32.indexInRange(0, n);
   }
 
+  /**
+   * The sum of the lanes, halves added to halves. The API's own reduction may take any order and
+   * takes another one compiled than interpreted, which would make results vary between runs.
+   */
   static float sum(FloatVector v) {
-    return v.reduceLanes(VectorOperators.ADD);
+    FloatVector s = v;
+    if (COUNT >= 16) {
+      s = s.add(s.rearrange(BY_8));
+    }
+    if (COUNT >= 8) {
+      s = s.add(s.rearrange(BY_4));
+    }
+    s = s.add(s.rearrange(BY_2));
+    return s.add(s.rearrange(BY_1)).lane(0);
+  }
+
+  /** {@link #sum} of a vector in memory. */
+  static float sum(long address) {
+    return sum(load(address));
   }
 
   /** The larger lanes; a NaN in v leaves those of {@code best}. */

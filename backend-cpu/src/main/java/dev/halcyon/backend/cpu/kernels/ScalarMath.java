@@ -23,40 +23,53 @@ final class ScalarMath implements KernelMath {
     }
   }
 
-  /** One loop a type: the choice stays outside. */
+  /** One method a type: each compiles to a tight loop of its own. */
   private static void decodeSpan(int type, long row, long k0, long k1, float scale, long out) {
-    long at = out - 4 * k0;
+    int n = (int) (k1 - k0);
+    long from = row + Storage.bytes(type, k0);
     switch (type) {
-      case Kernels.F32 -> {
-        for (long k = k0; k < k1; k++) {
-          Raw.f32(at + 4 * k, Raw.f32(row + 4 * k) * scale);
-        }
-      }
-      case Kernels.F16 -> {
-        for (long k = k0; k < k1; k++) {
-          Raw.f32(at + 4 * k, Float.float16ToFloat(Raw.i16(row + 2 * k)) * scale);
-        }
-      }
-      case Kernels.BF16 -> {
-        for (long k = k0; k < k1; k++) {
-          Raw.f32(at + 4 * k, Storage.fromBf16(Raw.i16(row + 2 * k)) * scale);
-        }
-      }
-      case Kernels.F8 -> {
-        for (long k = k0; k < k1; k++) {
-          Raw.f32(at + 4 * k, Storage.fromF8(Raw.i8(row + k)) * scale);
-        }
-      }
-      case Kernels.I8 -> {
-        for (long k = k0; k < k1; k++) {
-          Raw.f32(at + 4 * k, Raw.i8(row + k) * scale);
-        }
-      }
-      default -> {
-        for (long k = k0; k < k1; k++) {
-          Raw.f32(at + 4 * k, Storage.fromI4(Raw.i8(row + (k >> 1)), (int) (k & 1)) * scale);
-        }
-      }
+      case Kernels.F32 -> f32(from, n, scale, out);
+      case Kernels.F16 -> f16(from, n, scale, out);
+      case Kernels.BF16 -> bf16(from, n, scale, out);
+      case Kernels.F8 -> f8(from, n, scale, out);
+      case Kernels.I8 -> i8(from, n, scale, out);
+      default -> i4(from, n, scale, out);
+    }
+  }
+
+  private static void f32(long from, int n, float scale, long out) {
+    for (int i = 0; i < n; i++) {
+      Raw.f32(out + 4L * i, Raw.f32(from + 4L * i) * scale);
+    }
+  }
+
+  private static void f16(long from, int n, float scale, long out) {
+    for (int i = 0; i < n; i++) {
+      Raw.f32(out + 4L * i, Float.float16ToFloat(Raw.i16(from + 2L * i)) * scale);
+    }
+  }
+
+  private static void bf16(long from, int n, float scale, long out) {
+    for (int i = 0; i < n; i++) {
+      Raw.f32(out + 4L * i, Storage.fromBf16(Raw.i16(from + 2L * i)) * scale);
+    }
+  }
+
+  private static void f8(long from, int n, float scale, long out) {
+    for (int i = 0; i < n; i++) {
+      Raw.f32(out + 4L * i, Storage.fromF8(Raw.i8(from + i)) * scale);
+    }
+  }
+
+  private static void i8(long from, int n, float scale, long out) {
+    for (int i = 0; i < n; i++) {
+      Raw.f32(out + 4L * i, Raw.i8(from + i) * scale);
+    }
+  }
+
+  private static void i4(long from, int n, float scale, long out) {
+    for (int i = 0; i < n; i++) {
+      Raw.f32(out + 4L * i, Storage.fromI4(Raw.i8(from + (i >> 1)), i & 1) * scale);
     }
   }
 
@@ -87,6 +100,7 @@ final class ScalarMath implements KernelMath {
   }
 
   static float dot(long a, long b, long n) {
+    int count = (int) n; // int counters compile better
     float s0 = 0;
     float s1 = 0;
     float s2 = 0;
@@ -95,10 +109,10 @@ final class ScalarMath implements KernelMath {
     float s5 = 0;
     float s6 = 0;
     float s7 = 0;
-    long i = 0;
-    for (; i + 8 <= n; i += 8) {
-      long p = a + 4 * i;
-      long q = b + 4 * i;
+    int i = 0;
+    for (; i <= count - 8; i += 8) {
+      long p = a + 4L * i;
+      long q = b + 4L * i;
       s0 += Raw.f32(p) * Raw.f32(q);
       s1 += Raw.f32(p + 4) * Raw.f32(q + 4);
       s2 += Raw.f32(p + 8) * Raw.f32(q + 8);
@@ -108,8 +122,8 @@ final class ScalarMath implements KernelMath {
       s6 += Raw.f32(p + 24) * Raw.f32(q + 24);
       s7 += Raw.f32(p + 28) * Raw.f32(q + 28);
     }
-    for (; i < n; i++) {
-      s0 += Raw.f32(a + 4 * i) * Raw.f32(b + 4 * i);
+    for (; i < count; i++) {
+      s0 += Raw.f32(a + 4L * i) * Raw.f32(b + 4L * i);
     }
     return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7));
   }

@@ -4,6 +4,8 @@ package dev.halcyon.backend.cpu.kernels;
 final class Storage {
   private Storage() {}
 
+  private static final float[] F8_VALUES = f8Values();
+
   /** Bytes that {@code k} elements take ({@code k} even for I4). */
   static long bytes(int type, long k) {
     return switch (type) {
@@ -71,13 +73,18 @@ final class Storage {
 
   /** E4M3FN: no infinity, magnitude 0x7f is NaN. */
   static float fromF8(byte b) {
-    int magnitude = b & 0x7f;
-    if (magnitude == 0x7f) {
-      return Float.NaN;
+    return F8_VALUES[b & 0xff];
+  }
+
+  private static float[] f8Values() {
+    float[] values = new float[256];
+    for (int i = 0; i < 128; i++) {
+      // the f32 with the same fields is the value / 2^120, subnormals included
+      float magnitude = i == 0x7f ? Float.NaN : Float.intBitsToFloat(i << 20) * 0x1p120f;
+      values[i] = magnitude;
+      values[i + 128] = -magnitude;
     }
-    // the f32 with the same fields is the value / 2^120, subnormals included
-    float value = Float.intBitsToFloat(magnitude << 20) * 0x1p120f;
-    return b < 0 ? -value : value;
+    return values;
   }
 
   /** Saturating: beyond 448, infinity included, becomes 448; NaN stays NaN. */

@@ -2,9 +2,9 @@ package dev.halcyon.backend.cpu.kernels;
 
 import static dev.halcyon.backend.cpu.kernels.Lanes.F32;
 import static dev.halcyon.backend.cpu.kernels.Lanes.I32;
-import static dev.halcyon.backend.cpu.kernels.Lanes.I8;
 import static dev.halcyon.backend.cpu.kernels.Lanes.ORDER;
 import static dev.halcyon.backend.cpu.kernels.Raw.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.MAX;
@@ -14,14 +14,14 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 
 /**
- * One row of x by two or four rows of W at a time, weights widened in registers. Sums go to memory;
- * a caller with fewer rows repeats one, so that a row's sum never depends on its neighbours.
+ * One row of x by two or four rows of W at a time, weights widened in registers. A vector of
+ * partial sums a row goes to memory. A caller with fewer rows repeats one, so that a row's sum
+ * never depends on its neighbours.
  *
- * @implNote As many rows as C2 compiles without a call or a box: beyond some 18,000 nodes it stops
- *     inlining and the loop is forty times slower. So the larger bodies take two rows and call the
- *     Vector API directly, whose methods inline by force. KernelSpeed shows such cliffs. The
- *     two-byte types and I4 take x split into even and odd elements: their pairs need no shuffle
- *     then.
+ * @implNote Past its limit of nodes C2 inlines forced methods only: those of the Vector API. One
+ *     vector handed to any other call boxes the whole loop, thirty times slower; so these call the
+ *     Vector API directly and store their vectors. KernelSpeed shows such cliffs. The two-byte
+ *     types and I4 take x split into even and odd elements: their pairs need no shuffle then.
  */
 final class VectorGemv {
   private VectorGemv() {}
@@ -32,36 +32,31 @@ final class VectorGemv {
   private static final int BYTES = Lanes.BYTES;
 
   static void f32(long r0, long r1, long r2, long r3, long x, int n, long out) {
-    FloatVector a0 = Lanes.zero();
-    FloatVector a1 = Lanes.zero();
-    FloatVector a2 = Lanes.zero();
-    FloatVector a3 = Lanes.zero();
-    FloatVector b0 = Lanes.zero();
-    FloatVector b1 = Lanes.zero();
-    FloatVector b2 = Lanes.zero();
-    FloatVector b3 = Lanes.zero();
+    FloatVector a0 = FloatVector.zero(F32);
+    FloatVector a1 = FloatVector.zero(F32);
+    FloatVector a2 = FloatVector.zero(F32);
+    FloatVector a3 = FloatVector.zero(F32);
+    FloatVector b0 = FloatVector.zero(F32);
+    FloatVector b1 = FloatVector.zero(F32);
+    FloatVector b2 = FloatVector.zero(F32);
+    FloatVector b3 = FloatVector.zero(F32);
     for (int i = 0; i < n; i += STEP) {
       long at = 4L * i;
-      FloatVector xa = Lanes.load(x + at);
-      FloatVector xb = Lanes.load(x + at + BYTES);
-      a0 = xa.fma(Lanes.load(r0 + at), a0);
-      b0 = xb.fma(Lanes.load(r0 + at + BYTES), b0);
-      a1 = xa.fma(Lanes.load(r1 + at), a1);
-      b1 = xb.fma(Lanes.load(r1 + at + BYTES), b1);
-      a2 = xa.fma(Lanes.load(r2 + at), a2);
-      b2 = xb.fma(Lanes.load(r2 + at + BYTES), b2);
-      a3 = xa.fma(Lanes.load(r3 + at), a3);
-      b3 = xb.fma(Lanes.load(r3 + at + BYTES), b3);
+      FloatVector xa = FloatVector.fromMemorySegment(F32, ALL, x + at, ORDER);
+      FloatVector xb = FloatVector.fromMemorySegment(F32, ALL, x + at + BYTES, ORDER);
+      a0 = xa.fma(FloatVector.fromMemorySegment(F32, ALL, r0 + at, ORDER), a0);
+      b0 = xb.fma(FloatVector.fromMemorySegment(F32, ALL, r0 + at + BYTES, ORDER), b0);
+      a1 = xa.fma(FloatVector.fromMemorySegment(F32, ALL, r1 + at, ORDER), a1);
+      b1 = xb.fma(FloatVector.fromMemorySegment(F32, ALL, r1 + at + BYTES, ORDER), b1);
+      a2 = xa.fma(FloatVector.fromMemorySegment(F32, ALL, r2 + at, ORDER), a2);
+      b2 = xb.fma(FloatVector.fromMemorySegment(F32, ALL, r2 + at + BYTES, ORDER), b2);
+      a3 = xa.fma(FloatVector.fromMemorySegment(F32, ALL, r3 + at, ORDER), a3);
+      b3 = xb.fma(FloatVector.fromMemorySegment(F32, ALL, r3 + at + BYTES, ORDER), b3);
     }
-    sums(a0.add(b0), a1.add(b1), a2.add(b2), a3.add(b3), out);
-  }
-
-  private static void sums(
-      FloatVector s0, FloatVector s1, FloatVector s2, FloatVector s3, long out) {
-    Raw.f32(out, Lanes.sum(s0));
-    Raw.f32(out + 4, Lanes.sum(s1));
-    Raw.f32(out + 8, Lanes.sum(s2));
-    Raw.f32(out + 12, Lanes.sum(s3));
+    a0.add(b0).intoMemorySegment(ALL, out, ORDER);
+    a1.add(b1).intoMemorySegment(ALL, out + BYTES, ORDER);
+    a2.add(b2).intoMemorySegment(ALL, out + 2 * BYTES, ORDER);
+    a3.add(b3).intoMemorySegment(ALL, out + 3 * BYTES, ORDER);
   }
 
   private static FloatVector evenBf16(IntVector pairs) {
@@ -73,32 +68,35 @@ final class VectorGemv {
   }
 
   static void bf16(long r0, long r1, long r2, long r3, long even, long odd, int n, long out) {
-    FloatVector a0 = Lanes.zero();
-    FloatVector a1 = Lanes.zero();
-    FloatVector a2 = Lanes.zero();
-    FloatVector a3 = Lanes.zero();
-    FloatVector b0 = Lanes.zero();
-    FloatVector b1 = Lanes.zero();
-    FloatVector b2 = Lanes.zero();
-    FloatVector b3 = Lanes.zero();
+    FloatVector a0 = FloatVector.zero(F32);
+    FloatVector a1 = FloatVector.zero(F32);
+    FloatVector a2 = FloatVector.zero(F32);
+    FloatVector a3 = FloatVector.zero(F32);
+    FloatVector b0 = FloatVector.zero(F32);
+    FloatVector b1 = FloatVector.zero(F32);
+    FloatVector b2 = FloatVector.zero(F32);
+    FloatVector b3 = FloatVector.zero(F32);
     for (int i = 0; i < n; i += STEP) {
       long at = 2L * i;
-      FloatVector xe = Lanes.load(even + at);
-      FloatVector xo = Lanes.load(odd + at);
-      IntVector w0 = Lanes.loadInts(r0 + at);
+      FloatVector xe = FloatVector.fromMemorySegment(F32, ALL, even + at, ORDER);
+      FloatVector xo = FloatVector.fromMemorySegment(F32, ALL, odd + at, ORDER);
+      IntVector w0 = IntVector.fromMemorySegment(I32, ALL, r0 + at, ORDER);
       a0 = xe.fma(evenBf16(w0), a0);
       b0 = xo.fma(oddBf16(w0), b0);
-      IntVector w1 = Lanes.loadInts(r1 + at);
+      IntVector w1 = IntVector.fromMemorySegment(I32, ALL, r1 + at, ORDER);
       a1 = xe.fma(evenBf16(w1), a1);
       b1 = xo.fma(oddBf16(w1), b1);
-      IntVector w2 = Lanes.loadInts(r2 + at);
+      IntVector w2 = IntVector.fromMemorySegment(I32, ALL, r2 + at, ORDER);
       a2 = xe.fma(evenBf16(w2), a2);
       b2 = xo.fma(oddBf16(w2), b2);
-      IntVector w3 = Lanes.loadInts(r3 + at);
+      IntVector w3 = IntVector.fromMemorySegment(I32, ALL, r3 + at, ORDER);
       a3 = xe.fma(evenBf16(w3), a3);
       b3 = xo.fma(oddBf16(w3), b3);
     }
-    sums(a0.add(b0), a1.add(b1), a2.add(b2), a3.add(b3), out);
+    a0.add(b0).intoMemorySegment(ALL, out, ORDER);
+    a1.add(b1).intoMemorySegment(ALL, out + BYTES, ORDER);
+    a2.add(b2).intoMemorySegment(ALL, out + 2 * BYTES, ORDER);
+    a3.add(b3).intoMemorySegment(ALL, out + 3 * BYTES, ORDER);
   }
 
   /**
@@ -125,12 +123,8 @@ final class VectorGemv {
       b0 = xo.fma(o0.reinterpretAsFloats().mul(0x1p112f), b0);
       b1 = xo.fma(o1.reinterpretAsFloats().mul(0x1p112f), b1);
     }
-    sums(a0.add(b0), a1.add(b1), out);
-  }
-
-  private static void sums(FloatVector s0, FloatVector s1, long out) {
-    Raw.f32(out, Lanes.sum(s0));
-    Raw.f32(out + 4, Lanes.sum(s1));
+    a0.add(b0).intoMemorySegment(ALL, out, ORDER);
+    a1.add(b1).intoMemorySegment(ALL, out + BYTES, ORDER);
   }
 
   /** Two rows; the scale of column i is number {@code i >>> shift} of its row. */
@@ -141,8 +135,8 @@ final class VectorGemv {
       long s = 4L * (i >>> shift);
       FloatVector xa = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i, ORDER);
       FloatVector xb = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i + BYTES, ORDER);
-      FloatVector s0 = FloatVector.broadcast(F32, Raw.f32(scales0 + s));
-      FloatVector s1 = FloatVector.broadcast(F32, Raw.f32(scales1 + s));
+      FloatVector s0 = FloatVector.broadcast(F32, ALL.get(JAVA_FLOAT_UNALIGNED, scales0 + s));
+      FloatVector s1 = FloatVector.broadcast(F32, ALL.get(JAVA_FLOAT_UNALIGNED, scales1 + s));
       FloatVector p0 = Lanes.i8(r0 + i).mul(xa);
       FloatVector p1 = Lanes.i8(r1 + i).mul(xa);
       p0 = Lanes.i8(r0 + i + Lanes.COUNT).fma(xb, p0);
@@ -150,7 +144,8 @@ final class VectorGemv {
       t0 = p0.fma(s0, t0);
       t1 = p1.fma(s1, t1);
     }
-    sums(t0, t1, out);
+    t0.intoMemorySegment(ALL, out, ORDER);
+    t1.intoMemorySegment(ALL, out + BYTES, ORDER);
   }
 
   /**
@@ -164,8 +159,8 @@ final class VectorGemv {
       long s = 4L * (i >>> shift);
       FloatVector xa = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i, ORDER);
       FloatVector xb = FloatVector.fromMemorySegment(F32, ALL, x + 4L * i + BYTES, ORDER);
-      FloatVector s0 = FloatVector.broadcast(F32, Raw.f32(scales0 + s));
-      FloatVector s1 = FloatVector.broadcast(F32, Raw.f32(scales1 + s));
+      FloatVector s0 = FloatVector.broadcast(F32, ALL.get(JAVA_FLOAT_UNALIGNED, scales0 + s));
+      FloatVector s1 = FloatVector.broadcast(F32, ALL.get(JAVA_FLOAT_UNALIGNED, scales1 + s));
       IntVector v0 = Lanes.bytes(r0 + i).lanewise(LSHL, 20).and(0x87f00000);
       IntVector v1 = Lanes.bytes(r1 + i).lanewise(LSHL, 20).and(0x87f00000);
       FloatVector p0 = v0.reinterpretAsFloats().mul(0x1p120f).mul(xa);
@@ -177,7 +172,8 @@ final class VectorGemv {
       t0 = p0.fma(s0, t0);
       t1 = p1.fma(s1, t1);
     }
-    sums(t0, t1, out);
+    t0.intoMemorySegment(ALL, out, ORDER);
+    t1.intoMemorySegment(ALL, out + BYTES, ORDER);
   }
 
   /** Two rows of nibbles, scaled as {@link #i8}. */
@@ -197,8 +193,8 @@ final class VectorGemv {
       long s = 4L * (i >>> shift);
       FloatVector xe = FloatVector.fromMemorySegment(F32, ALL, even + 2L * i, ORDER);
       FloatVector xo = FloatVector.fromMemorySegment(F32, ALL, odd + 2L * i, ORDER);
-      FloatVector s0 = FloatVector.broadcast(F32, Raw.f32(scales0 + s));
-      FloatVector s1 = FloatVector.broadcast(F32, Raw.f32(scales1 + s));
+      FloatVector s0 = FloatVector.broadcast(F32, ALL.get(JAVA_FLOAT_UNALIGNED, scales0 + s));
+      FloatVector s1 = FloatVector.broadcast(F32, ALL.get(JAVA_FLOAT_UNALIGNED, scales1 + s));
       IntVector w0 = Lanes.bytes(r0 + (i >> 1));
       IntVector w1 = Lanes.bytes(r1 + (i >> 1));
       FloatVector p0 = Lanes.toFloats(w0.lanewise(ASHR, 4)).mul(xo);
@@ -208,7 +204,8 @@ final class VectorGemv {
       t0 = p0.fma(s0, t0);
       t1 = p1.fma(s1, t1);
     }
-    sums(t0, t1, out);
+    t0.intoMemorySegment(ALL, out, ORDER);
+    t1.intoMemorySegment(ALL, out + BYTES, ORDER);
   }
 
   /** Whether n f16 are all finite. */
@@ -225,10 +222,11 @@ final class VectorGemv {
 
   /** Whether n e4m3 hold no NaN. */
   static boolean finiteF8(long row, int n) {
-    ByteVector most = ByteVector.zero(I8);
+    ByteVector most = ByteVector.zero(ByteVector.SPECIES_PREFERRED);
     int i = 0;
-    for (; i <= n - I8.length(); i += I8.length()) {
-      ByteVector v = ByteVector.fromMemorySegment(I8, ALL, row + i, ORDER);
+    for (; i <= n - most.length(); i += most.length()) {
+      ByteVector v =
+          ByteVector.fromMemorySegment(ByteVector.SPECIES_PREFERRED, ALL, row + i, ORDER);
       most = most.max(v.and((byte) 0x7f));
     }
     boolean finite = most.reduceLanes(MAX) != 0x7f;

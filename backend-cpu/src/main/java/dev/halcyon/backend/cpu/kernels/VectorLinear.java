@@ -22,7 +22,7 @@ final class VectorLinear {
   private static final long SCALES = 4 * STREAM;
   private static final long SCALE_ROW = 4 * (STREAM / 8) + 64;
   private static final long SUMS = SCALES + 4 * SCALE_ROW;
-  private static final long PANELS = SUMS + 64;
+  private static final long PANELS = SUMS + 16 * 64;
 
   static void run(
       WeightMatrix w,
@@ -87,7 +87,7 @@ final class VectorLinear {
       products(w, i, last, offset, xk, n, shift, scratch);
       for (long r = 0; r <= last; r++) {
         long row = w.row(i + r) + offset;
-        float sum = Raw.f32(sums + 4 * r);
+        float sum = Lanes.sum(sums + Lanes.BYTES * r);
         if (special(type, row, n)) {
           sum = exact(w, row, n, xk, shift, scales + r * SCALE_ROW, scratch + PANELS);
         }
@@ -123,19 +123,19 @@ final class VectorLinear {
       case Kernels.BF16 -> VectorGemv.bf16(r0, r1, r2, r3, even, odd, n, sums);
       case Kernels.F16 -> {
         VectorGemv.f16(r0, r1, even, odd, n, sums);
-        VectorGemv.f16(r2, r3, even, odd, n, sums + 8);
+        VectorGemv.f16(r2, r3, even, odd, n, sums + 2 * Lanes.BYTES);
       }
       case Kernels.F8 -> {
         VectorGemv.f8(r0, r1, x, n, shift, s0, s1, sums);
-        VectorGemv.f8(r2, r3, x, n, shift, s2, s3, sums + 8);
+        VectorGemv.f8(r2, r3, x, n, shift, s2, s3, sums + 2 * Lanes.BYTES);
       }
       case Kernels.I8 -> {
         VectorGemv.i8(r0, r1, x, n, shift, s0, s1, sums);
-        VectorGemv.i8(r2, r3, x, n, shift, s2, s3, sums + 8);
+        VectorGemv.i8(r2, r3, x, n, shift, s2, s3, sums + 2 * Lanes.BYTES);
       }
       default -> {
         VectorGemv.i4(r0, r1, even, odd, n, shift, s0, s1, sums);
-        VectorGemv.i4(r2, r3, even, odd, n, shift, s2, s3, sums + 8);
+        VectorGemv.i4(r2, r3, even, odd, n, shift, s2, s3, sums + 2 * Lanes.BYTES);
       }
     }
   }
@@ -217,7 +217,8 @@ final class VectorLinear {
       long k,
       long y,
       long ldy) {
-    long panel = ThreadScratch.address() + PANELS;
+    long scratch = ThreadScratch.address();
+    long panel = scratch + PANELS;
     for (long m0 = 0; m0 < m; m0 += ROWS) {
       long m1 = Math.min(m, m0 + ROWS);
       for (long k0 = 0; k0 < k; k0 += PANEL) {
@@ -227,7 +228,18 @@ final class VectorLinear {
           for (int j = 0; j < columns; j++) {
             VectorDecode.row(w, n + j, k0, k0 + count, panel + 4 * PANEL * j);
           }
-          multiply(x + 4 * k0, ldx, rows, m0, m1, panel, count, y + 4 * (n - n0), ldy, columns);
+          multiply(
+              x + 4 * k0,
+              ldx,
+              rows,
+              m0,
+              m1,
+              panel,
+              count,
+              y + 4 * (n - n0),
+              ldy,
+              columns,
+              scratch + SUMS);
         }
       }
     }
@@ -247,29 +259,23 @@ final class VectorLinear {
       int count,
       long y,
       long ldy,
-      int columns) {
-    long b1 = panel + 4 * PANEL;
-    long b2 = b1 + 4 * PANEL;
-    long b3 = b2 + 4 * PANEL;
-    long i = m0;
-    for (; i + 4 <= m1; i += 4) {
-      VectorTiles.rows4(
+      int columns,
+      long sums) {
+    for (long i = m0; i < m1; i += 4) {
+      int present = (int) Math.min(4, m1 - i);
+      VectorTiles.tile(
           address(x, ldx, rows, i),
-          address(x, ldx, rows, i + 1),
-          address(x, ldx, rows, i + 2),
-          address(x, ldx, rows, i + 3),
+          present > 1 ? address(x, ldx, rows, i + 1) : 0,
+          present > 2 ? address(x, ldx, rows, i + 2) : 0,
+          present > 3 ? address(x, ldx, rows, i + 3) : 0,
+          present,
           panel,
-          b1,
-          b2,
-          b3,
+          PANEL,
+          columns,
           count,
           y + 4 * i * ldy,
           ldy,
-          columns);
-    }
-    for (; i < m1; i++) {
-      long a = address(x, ldx, rows, i);
-      VectorTiles.row1(a, panel, b1, b2, b3, count, y + 4 * i * ldy, columns);
+          sums);
     }
   }
 }

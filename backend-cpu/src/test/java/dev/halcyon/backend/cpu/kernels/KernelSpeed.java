@@ -134,7 +134,7 @@ final class KernelSpeed {
 
   private static void fill(long address, long n, int type) {
     try (Bench any = new Bench(KernelTiers.scalar())) {
-      any.run(Kernels.FILL_RANDOM, Bench.slots(0, address, type, 1, 1.0), n);
+      any.run(Kernels.FILL_RANDOM, Bench.slots(0, address, type, 1, type == 3 ? 400.0 : 1.0), n);
     }
   }
 
