@@ -23,7 +23,7 @@ final class MatrixPlans extends PlanFamily {
 
   /** Tokens of a tile for {@code tokens} tokens in all. */
   int tokenTile(long tokens) {
-    return tokens >= profile.tokenTile() ? profile.tokenTile() : tokens >= 2 ? 2 : 1;
+    return tokens >= 2 ? profile.tokenTile() : 1;
   }
 
   /** Weight rows of a tile: more where one token leaves room. */
@@ -110,23 +110,24 @@ final class MatrixPlans extends PlanFamily {
     if (out.elementCount() == 0) {
       return nothing("linear");
     }
-    KernelCall.Builder k = product(x.dim(0), w, 1, spec.epilogue()).operand(0).weight(1, w);
-    switch (spec.epilogue()) {
-      case NONE -> {}
-      case BIAS -> k.operand(2).longs(stride(t.get(2), 0));
-      case RESIDUAL -> k.operand(2).longs(stride(t.get(2), 0));
-    }
-    k.operand(t.size() - 1);
+    KernelCall.Builder k = product(x.dim(0), w).operand(0).weight(1, w);
+    int added = spec.epilogue() == Epilogue.NONE ? t.size() - 1 : 2;
+    epilogue(k, spec.epilogue(), added, t.get(added)).operand(t.size() - 1);
     return plan(
         "linear",
         geometry(k, x.dim(0), w.dim(0), w.dim(1), stride(x, 0), 0, stride(w, 0), w.dim(0), 0, stride(out, 0), 0, 1));
   }
 
   /** A kernel {@code linear} for a weight. */
-  KernelCall.Builder product(long tokens, TensorType weight, long heads, Epilogue epilogue) {
-    String defines =
-        KernelCall.weightDefines(weight, profile) + tile(tokenTile(tokens)) + " -DEPI=" + epilogue.ordinal();
+  KernelCall.Builder product(long tokens, TensorType weight) {
+    String defines = KernelCall.weightDefines(weight, profile) + tile(tokenTile(tokens));
     return kernel(OpenClPrograms.Key.of("linear", defines, "weights", "tile"), "linear");
+  }
+
+  /** Parameters of what is added; without an epilogue any operand stands in. */
+  static KernelCall.Builder epilogue(
+      KernelCall.Builder k, Epilogue epilogue, int operand, TensorType type) {
+    return k.operand(operand).longs(stride(type, 0)).ints(epilogue.ordinal());
   }
 
   /** The last parameters of kernel {@code linear}. */
@@ -165,8 +166,8 @@ final class MatrixPlans extends PlanFamily {
     long tokens = x.dim(0);
     long heads = x.dim(1);
     if (spec.orientation() == HeadMatMul.Orientation.ROWS_OUT) {
-      KernelCall.Builder k =
-          product(tokens, w, heads, Epilogue.NONE).operand(0).weight(1, w).operand(2);
+      KernelCall.Builder k = product(tokens, w).operand(0).weight(1, w);
+      epilogue(k, Epilogue.NONE, 2, out).operand(2);
       return plan(
           "linear per head",
           geometry(
@@ -242,7 +243,7 @@ final class MatrixPlans extends PlanFamily {
       long blocks = Math.ceilDiv(tokens, block);
       int rows = rowTile(tile) / 2;
       long chunk = rowChunk(inter, blocks, rows);
-      String defines = pairDefines(g, u) + tile(tile) + " -DEPI=0";
+      String defines = pairDefines(g, u) + tile(tile);
       calls.add(
           kernel(OpenClPrograms.Key.of("linear", defines, "weights", "tile"), "gate_up")
               .operand(x)
@@ -255,11 +256,9 @@ final class MatrixPlans extends PlanFamily {
               .groups(Math.ceilDiv(inter, chunk), 1, blocks));
     }
     Epilogue epilogue = residual < 0 ? Epilogue.NONE : Epilogue.RESIDUAL;
-    KernelCall.Builder k = product(tokens, down, 1, epilogue).workspace(offset).weight(gate + 2, down);
-    if (residual >= 0) {
-      k.operand(residual).longs(stride(t.get(residual), 0));
-    }
-    k.operand(out);
+    KernelCall.Builder k = product(tokens, down).workspace(offset).weight(gate + 2, down);
+    int added = residual < 0 ? out : residual;
+    epilogue(k, epilogue, added, t.get(added)).operand(out);
     calls.add(
         geometry(
             k, tokens, down.dim(0), inter, inter, 0, stride(down, 0), down.dim(0), 0, stride(t.get(out), 0), 0, 1));

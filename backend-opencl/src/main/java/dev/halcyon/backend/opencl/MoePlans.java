@@ -93,22 +93,15 @@ final class MoePlans extends PlanFamily {
     if (out.elementCount() == 0) {
       return nothing("combine");
     }
-    boolean residual = s.epilogue() == Epilogue.RESIDUAL;
     long rows = h.dim(0);
     List<KernelCall.Builder> calls = new ArrayList<>();
-    KernelCall.Builder k = kernel(combineProgram(residual), "combine").operand(0).workspace(0).operand(2);
-    if (residual) {
-      k.operand(3).longs(stride(t.get(3), 0));
-    }
+    KernelCall.Builder k = kernel(program("-DCOMBINE"), "combine").operand(0).workspace(0).operand(2);
+    MatrixPlans.epilogue(k, s.epilogue(), 3, t.get(3));
     if (rows > 0) {
-      calls.add(inverse(kernel(combineProgram(residual), "inverse").operand(1), rows, stride(t.get(1), 0), 0));
+      calls.add(inverse(kernel(program("-DCOMBINE"), "inverse").operand(1), rows, stride(t.get(1), 0), 0));
     }
     calls.add(combine(k.operand(t.size() - 1), weights, out, stride(h, 0)));
     return plan("combine", align(Math.max(1, rows) * 4), calls);
-  }
-
-  private static OpenClPrograms.Key combineProgram(boolean residual) {
-    return program("-DCOMBINE -DEPI=" + (residual ? 2 : 0));
   }
 
   private static KernelCall.Builder inverse(KernelCall.Builder k, long rows, long stride, long target) {
@@ -198,7 +191,7 @@ final class MoePlans extends PlanFamily {
       downDefines = weakest(downDefines, KernelCall.weightDefines(t.get(8), profile));
     }
     KernelCall.Builder first =
-        kernel(experts("-DDECODE -DEPI=0 " + gateDefines + common), "moe_gate_up")
+        kernel(experts("-DDECODE " + gateDefines + common), "moe_gate_up")
             .operand(0)
             .operand(2)
             .weight(3, gate)
@@ -215,9 +208,8 @@ final class MoePlans extends PlanFamily {
         .longs(stride(gate, 0), stride(gate, 1), stride(up, 0), stride(up, 1))
         .ints(width, chunk)
         .groups(Math.ceilDiv(width, chunk), tokens, 1);
-    int epilogue = residual ? 2 : 0;
     KernelCall.Builder second =
-        kernel(experts("-DDECODE -DEPI=" + epilogue + " " + downDefines + common), "moe_down")
+        kernel(experts("-DDECODE " + downDefines + common), "moe_down")
             .workspace(0)
             .operand(2)
             .operand(1)
@@ -225,9 +217,8 @@ final class MoePlans extends PlanFamily {
     if (shared) {
       second.weight(8, t.get(8)).longs(stride(t.get(8), 0)).ints(wide);
     }
-    if (residual) {
-      second.operand(t.size() - 2).longs(stride(t.get(t.size() - 2), 0));
-    }
+    int added = t.size() - (residual ? 2 : 1);
+    MatrixPlans.epilogue(second, spec.epilogue(), added, t.get(added));
     long downChunk = matrices.rowChunk(hidden, tokens, rows);
     second
         .operand(t.size() - 1)
@@ -299,18 +290,17 @@ final class MoePlans extends PlanFamily {
           kernel(groupedProgram(down), "grouped").workspace(act).workspace(offsets).weight(5, down).workspace(h);
       calls.add(groupedProduct(product, rows, inter, 1, down, hidden));
       calls.add(
-          inverse(kernel(combineProgram(shared || residual), "inverse").workspace(slots), rows, 1, inverse));
+          inverse(kernel(program("-DCOMBINE"), "inverse").workspace(slots), rows, 1, inverse));
     }
     if (shared) {
       matrices.appendMlp(calls, t, 0, 6, residual0, out0, sharedAct);
     }
     KernelCall.Builder last =
-        kernel(combineProgram(shared || residual), "combine").workspace(h).workspace(inverse).operand(1);
-    if (shared) {
-      last.operand(out0).longs(stride(out, 0));
-    } else if (residual) {
-      last.operand(residual0).longs(stride(t.get(residual0), 0));
-    }
+        kernel(program("-DCOMBINE"), "combine").workspace(h).workspace(inverse).operand(1);
+    // the shared expert has written out, with the residual
+    int added = shared || !residual ? out0 : residual0;
+    MatrixPlans.epilogue(
+        last, shared || residual ? Epilogue.RESIDUAL : Epilogue.NONE, added, t.get(added));
     calls.add(combine(last.operand(out0), weights, out, hidden));
     return plan("grouped_gate_up, grouped, combine", bytes, calls);
   }

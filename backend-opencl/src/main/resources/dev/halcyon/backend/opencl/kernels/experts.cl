@@ -6,7 +6,7 @@
 //   moe_down: out[t, r] = sum_j weights[t, j] * D_e[r] . act[t, j] (+ shared) (+ residual).
 // Many tokens, rows sorted by expert (offsets, slots of dispatch); one group: `chunk` weight rows of one expert, every token:
 //   grouped: out[s] = W_e x[s]; grouped_gate_up: out[s] = silu(G_e x[t]) * (U_e x[t]) with t = slots[s] / k.
-// Layout: rows adjacent in the last axis, other strides in elements. EPI 0 none, 2 residual.
+// Layout: rows adjacent in the last axis, other strides in elements. epilogue: 0 none (e unused), 2 residual.
 // Accuracy: BOUND(K), f32 accumulation; ids outside the experts are clamped.
 static inline float silu(float g) { return g / (1.0f + exp(-g)); }
 
@@ -82,10 +82,7 @@ __kernel void moe_down(SRC act, long act_o, SRC ids, long i_o, SRC weights, long
 #if SHARED
                        WEIGHT(sw), long swr, int J,
 #endif
-#if EPI
-                       __global const uchar* e, long e_o, long et,
-#endif
-                       MUT out, long out_o, int k, int I, int H, int experts, long it, long ik, long wtt, long wtk,
+                       __global const uchar* e, long e_o, long et, int epilogue, MUT out, long out_o, int k, int I, int H, int experts, long it, long ik, long wtt, long wtk,
                        long we_, long wr, long ot, int width, int chunk) {
   LANE_MEMORY
   WEIGHT_BEGIN(w);
@@ -134,9 +131,7 @@ __kernel void moe_down(SRC act, long act_o, SRC ids, long i_o, SRC weights, long
     if (LID == 0) {
       for (int n = 0; n < NT; n++) {
         if (r + n < r1) {
-#if EPI
-          total[n] += LDF(e + e_o + (t * et + r + n) * 4);
-#endif
+          if (epilogue == 2) total[n] += LDF(e + e_o + (t * et + r + n) * 4);
           STF(out + out_o + (t * ot + r + n) * 4, total[n]);
         }
       }

@@ -2,22 +2,17 @@
 // gate_up: out[t, r] = silu(sum_k x[t, k] G[r, k]) * sum_k x[t, k] U[r, k]
 //
 // Layout: x, out, residual f32 with token (xt) and head (xh) strides in elements, adjacent in the last axis; weights with
-// row stride wr in elements. EPI: 0 none, 1 bias, 2 residual. One group: `chunk` rows, one head, `block` tokens.
+// row stride wr in elements. epilogue: 0 none (e unused), 1 bias, 2 residual. One group: `chunk` rows, one head, `block` tokens.
 // Accuracy: BOUND(K) with f32 accumulation; silu within a few ulp.
 __kernel void linear(SRC x, long x_o, WEIGHT(w),
-#if EPI
-                     __global const uchar* e, long e_o, long et,
-#endif
-                     MUT out, long out_o, int M, int N, int K, long xt, long xh, long wr, int rowsPerHead,
+                     __global const uchar* e, long e_o, long et, int epilogue, MUT out, long out_o, int M, int N, int K, long xt, long xh, long wr, int rowsPerHead,
                      int rowOffset, long ot, long oh, int chunk, int block) {
   LANE_MEMORY
   const int h = get_group_id(1);
   x += x_o + xh * h * 4;
   out += out_o + oh * h * 4;
   WEIGHT_BEGIN(w);
-#if EPI
   e += e_o;
-#endif
   const int r0 = get_group_id(0) * chunk;
   const int r1 = min(r0 + chunk, N);
   const int t0 = get_group_id(2) * block;
@@ -45,11 +40,8 @@ __kernel void linear(SRC x, long x_o, WEIGHT(w),
           for (int n = 0; n < NT; n++) {
             if (t + m < t1 && r + n < r1) {
               float v = d[m][n];
-#if EPI == 1
-              v += LDF(e + (r + n) * et * 4);
-#elif EPI == 2
-              v += LDF(e + ((t + m) * et + r + n) * 4);
-#endif
+              if (epilogue == 1) v += LDF(e + (r + n) * et * 4);
+              if (epilogue == 2) v += LDF(e + ((t + m) * et + r + n) * 4);
               STF(out + ((t + m) * ot + r + n) * 4, v);
             }
           }

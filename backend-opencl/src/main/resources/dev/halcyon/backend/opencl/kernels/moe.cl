@@ -54,7 +54,11 @@ __kernel void gating(SRC logits, long l_o,
         second = fmax(second, c[e]);
       }
     }
-    group_score[g] = SUM2 && E / G > 1 ? best + second : best;
+#if SUM2 && E / G > 1
+    group_score[g] = best + second;
+#else
+    group_score[g] = best;
+#endif
     kept[g] = 0;
   }
   for (int j = 0; j < GK; j++) {
@@ -137,10 +141,7 @@ __kernel void inverse(SRC slots, long s_o, MUT out, long out_o, int n, long ss) 
 }
 
 __kernel void combine(SRC h, long h_o, SRC rows, long rows_o, SRC weights, long w_o,
-#if EPI
-                      __global const uchar* residual, long r_o, long rt,
-#endif
-                      MUT out, long out_o, int T, int k, int N, long hr, long wt, long wk, long ot, int chunk) {
+                      __global const uchar* residual, long r_o, long rt, int epilogue, MUT out, long out_o, int T, int k, int N, long hr, long wt, long wk, long ot, int chunk) {
   h += h_o;
   rows += rows_o;
   weights += w_o;
@@ -155,9 +156,7 @@ __kernel void combine(SRC h, long h_o, SRC rows, long rows_o, SRC weights, long 
       const long row = LDI(rows + (t * k + j) * 4);
       acc += LDF(weights + (t * wt + j * wk) * 4) * LDFV(h + (row * hr + c) * 4);
     }
-#if EPI
-    acc += LDFV(residual + r_o + (t * rt + c) * 4);
-#endif
+    if (epilogue == 2) acc += LDFV(residual + r_o + (t * rt + c) * 4);
     STFV(out + (t * ot + c) * 4, acc);
   }
   for (c = c0 + (c1 - c0) / VW * VW + LID; c < c1; c += LANES) {
@@ -166,9 +165,7 @@ __kernel void combine(SRC h, long h_o, SRC rows, long rows_o, SRC weights, long 
       const long row = LDI(rows + (t * k + j) * 4);
       acc += LDF(weights + (t * wt + j * wk) * 4) * LDF(h + (row * hr + c) * 4);
     }
-#if EPI
-    acc += LDF(residual + r_o + (t * rt + c) * 4);
-#endif
+    if (epilogue == 2) acc += LDF(residual + r_o + (t * rt + c) * 4);
     STF(out + (t * ot + c) * 4, acc);
   }
 }

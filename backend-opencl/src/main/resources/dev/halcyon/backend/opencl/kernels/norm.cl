@@ -100,7 +100,7 @@ __kernel void kv_append(SRC raw, long raw_o, SRC w, long w_o, SRC cosine, long c
   LANE_MEMORY
   const int t = get_group_id(0);
   const long slot = LDI(slots + slots_o + t * ss * 4);
-  if (slot < 0 || slot >= rows) return;
+  const bool stored = slot >= 0 && slot < rows;
   w += w_o;
   cosine += c_o;
   sine += s_o;
@@ -108,11 +108,11 @@ __kernel void kv_append(SRC raw, long raw_o, SRC w, long w_o, SRC cosine, long c
   cache += cache_o;
   const long row = slot * kr;
   const float r = INVERSE_RMS(p, C, epsilon);
-  for (int i = LID; i < C; i += LANES) {
+  for (int i = LID; i < C && stored; i += LANES) {
     store_float(cache, row + i, LDF(p + (long)i * 4) * r * load_float(w, i * ws, WD), CD);
   }
   const long position = clamp((long)LDI(positions + p_o + t * ps * 4), 0L, positionRows - 1);
-  for (int i = LID; i < pairs; i += LANES) {
+  for (int i = LID; i < pairs && stored; i += LANES) {
     const int ia = C + (SPLIT ? i : 2 * i);
     const int ib = SPLIT ? ia + pairs : ia + 1;
     const float c = LDF(cosine + (position * cp + i * ci) * 4);
