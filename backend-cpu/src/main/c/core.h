@@ -3,7 +3,7 @@
  *   dequant_row   one weight row, columns [k0,k1), to f32 with its scales (k0 even for I4)
  *   nt_block      C[m,n] += sum_k A[m,k] B[n,k]   A rows by pointer, B an f32 panel zero-padded to a multiple of VL
  *   nn_block      C[m,c] += sum_r A[m,r] B[r,c]
- *   lin_core      y[m,n-n0] += sum_k x[row(m),k] W[n,k]: GEMV up to 4 rows of x, else GEMM on decoded panels
+ *   lin_core      y[m,n-n0] += sum_k x[row(m),k] W[n,k]: GEMV up to 4 rows of x (one row: gemv1.h), else GEMM on panels
  *
  * Accuracy: f32 products and sums in VL (or more) interleaved partial sums; decoded weights carry one rounding (the scale).
  */
@@ -319,6 +319,8 @@ GEMV_TYPE(gemv_i4g, HC_I4, 1)
 GEMV_TYPE(gemv_i4s, HC_I4, 2)
 GEMV_TYPE(gemv_i8s, HC_I8, 2)
 
+#include "gemv1.h"
+
 /* ---- GEMM on decoded panels ----------------------------------------------------------------------------------------- */
 #define GEMM_KC 1024
 #define GEMM_MB 128
@@ -355,6 +357,10 @@ static void lin_core(const hc_w *w, int64_t n0, int64_t n1, const float *x, int6
     const int grouped = w->sc && w->bk < K;
     if (M > 4 || (grouped && w->bk % VSTEP) || (grouped && w->wt <= HC_BF16)) {
         gemm_panels(w, n0, n1, x, ldx, rows, M, K, y, ldy);
+        return;
+    }
+    if (M == 1 && g1_takes(w, K, grouped)) {
+        gemv1_any(w, n0, n1, x_row(x, ldx, rows, 0), K, y, grouped);
         return;
     }
     const float *xp[4] = {0};
