@@ -74,10 +74,6 @@ final class Lanes {
     return FloatVector.fromMemorySegment(F32, Raw.ALL, address, ORDER, mask);
   }
 
-  static IntVector loadInts(long address) {
-    return IntVector.fromMemorySegment(I32, Raw.ALL, address, ORDER);
-  }
-
   static void store(FloatVector v, long address) {
     v.intoMemorySegment(Raw.ALL, address, ORDER);
   }
@@ -156,7 +152,7 @@ final class Lanes {
   }
 
   /** From the sign in place and the other fields 13 bits up. */
-  static FloatVector fromF16(IntVector fields) {
+  private static FloatVector fromF16(IntVector fields) {
     FloatVector value = fields.reinterpretAsFloats().mul(0x1p112f);
     IntVector special = fields.or(0x7f800000);
     return value.blend(
@@ -167,7 +163,7 @@ final class Lanes {
     return fromF8(bytes(address));
   }
 
-  static FloatVector fromF8(IntVector bytes) {
+  private static FloatVector fromF8(IntVector bytes) {
     FloatVector value =
         bytes.lanewise(LSHL, 20).and(0x87f00000).reinterpretAsFloats().mul(0x1p120f);
     return value.blend(Float.NaN, bytes.and(0x7f).compare(EQ, 0x7f).cast(F32));
