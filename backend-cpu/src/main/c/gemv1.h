@@ -15,6 +15,11 @@ static AINLINE void g1_prefetch(const uint8_t *p, int64_t bytes) {
     for (int64_t l = 0; l < bytes; l += 64) __builtin_prefetch(p + G1_AHEAD + l, 0, 2);
 }
 
+/* Asks for the beginning of a stretch of weights that is read soon. */
+static AINLINE void g1_warm(const uint8_t *p) {
+    for (int64_t l = 0; l < G1_AHEAD; l += 64) __builtin_prefetch(p + l, 0, 2);
+}
+
 /* x[0,K) in the order in which w_quad, then w_pair, deliver weights; the rest of K is left out. */
 static AINLINE void g1_order(int wt, const float *x, int64_t K, float *xs) {
     const int64_t quads = K / (2 * VSTEP) * (2 * VSTEP);
@@ -116,6 +121,7 @@ static AINLINE vf g1_row(int wt, int GR, const hc_w *w, int64_t n, const float *
 
 static AINLINE void gemv1(int wt, int GR, const hc_w *w, int64_t n0, int64_t n1, const float *x, int64_t K, float *y) {
     float xs[G1_KMAX] __attribute__((aligned(64)));
+    g1_warm(w->data + n0 * w->rs);
     g1_order(wt, x, K, xs);
     for (int64_t n = n0; n < n1; n += 4) {
         const int c = (int)MIN((int64_t)4, n1 - n);
@@ -155,6 +161,40 @@ static void gemv1_any(const hc_w *w, int64_t n0, int64_t n1, const float *x, int
     case HC_F8: (grouped ? gemv1_f8g : gemv1_f8)(w, n0, n1, x, K, y); break;
     case HC_I8: (!grouped ? gemv1_i8 : w->bk == VSTEP ? gemv1_i8s : gemv1_i8g)(w, n0, n1, x, K, y); break;
     default: (!grouped ? gemv1_i4 : w->bk == VSTEP ? gemv1_i4s : gemv1_i4g)(w, n0, n1, x, K, y);
+    }
+}
+
+/* y[c] += sum_r x[r] W[r,c] over columns [c0,c1) of unscaled floating weights: rows in address order, sums in registers. */
+static AINLINE void g1_rows_in(int wt, const hc_w *w, const float *x, int64_t R, int64_t c0, int64_t c1, float *y) {
+    int64_t c = c0;
+    for (; c + 8 * VL <= c1; c += 8 * VL) {
+        vf acc[8];
+        UNROLL for (int j = 0; j < 8; j++) acc[j] = vld(y + (c - c0) + j * VL);
+        for (int64_t r = 0; r < R; r++) {
+            const uint8_t *p = w->data + r * w->rs + w_bytes(wt, c);
+            const vf xr = vset(x[r]);
+            UNROLL for (int j = 0; j < 8; j++) acc[j] = vfma(w_nat(wt, p + w_bytes(wt, j * VL)), xr, acc[j]);
+        }
+        UNROLL for (int j = 0; j < 8; j++) vst(y + (c - c0) + j * VL, acc[j]);
+    }
+    for (; c + VL <= c1; c += VL) {
+        vf acc = vld(y + (c - c0));
+        for (int64_t r = 0; r < R; r++) acc = vfma(w_nat(wt, w->data + r * w->rs + w_bytes(wt, c)), vset(x[r]), acc);
+        vst(y + (c - c0), acc);
+    }
+    for (; c < c1; c++) {
+        float acc = y[c - c0];
+        for (int64_t r = 0; r < R; r++) acc += w_scalar(wt, w->data + r * w->rs, c) * x[r];
+        y[c - c0] = acc;
+    }
+}
+static __attribute__((noinline)) int gemv1_rows_in(const hc_w *w, const float *x, int64_t R, int64_t c0, int64_t c1, float *y) {
+    if (w->sc) return 0;
+    switch (w->wt) {
+    case HC_F32: g1_rows_in(HC_F32, w, x, R, c0, c1, y); return 1;
+    case HC_F16: g1_rows_in(HC_F16, w, x, R, c0, c1, y); return 1;
+    case HC_BF16: g1_rows_in(HC_BF16, w, x, R, c0, c1, y); return 1;
+    default: return 0;
     }
 }
 #endif

@@ -16,6 +16,7 @@ static void head_transposed(const hc_w *w, const float *x, int64_t xt, int64_t T
                             int64_t yt, float *panel) {
     const int64_t cw = c1 - c0, ld = pad_vl(cw), nb = MAX((int64_t)1, MIN((int64_t)32, (256 << 10) / (4 * ld)));
     for (int64_t t = 0; t < T; t++) memset(y + t * yt, 0, sizeof(float) * (size_t)cw);
+    if (T == 1 && gemv1_rows_in(w, x, rows, c0, c1, y)) return;
     for (int64_t n = 0; n < rows; n += nb) {
         const int64_t nc = MIN(nb, rows - n);
         for (int64_t i = 0; i < nc; i++) dequant_row(w, n + i, c0, c1, panel + i * ld);

@@ -60,6 +60,7 @@ static void k_moe_gate_up(const int64_t *s, int64_t begin, int64_t end) {
                 memset(h + (at + m) * ldh + n0, 0, sizeof(float) * (size_t)nb);
                 memset(up + m * nb, 0, sizeof(float) * (size_t)nb);
             }
+            if (M == 1) g1_warm(u.data + n0 * u.rs);
             lin_core(&g, n0, n1, x, ldx, rows + at, M, H, h + at * ldh + n0, ldh);
             lin_core(&u, n0, n1, x, ldx, rows + at, M, H, up, nb);
             for (int64_t m = 0; m < M; m++) {
@@ -68,6 +69,12 @@ static void k_moe_gate_up(const int64_t *s, int64_t begin, int64_t end) {
             }
         }
     }
+}
+
+/* Asks for the first rows of the next expert with tokens while this one is read. */
+static void warm_next(const int64_t *experts, const int32_t *off, int64_t e, int64_t Et, int64_t n0) {
+    while (e < Et && off[e + 1] == off[e]) e++;
+    if (e < Et) g1_warm((const uint8_t *)experts[e * HC_EXPERT_WORDS + 4] + n0 * experts[e * HC_EXPERT_WORDS + 7]);
 }
 
 static void k_moe_down(const int64_t *s, int64_t begin, int64_t end) {
@@ -85,6 +92,7 @@ static void k_moe_down(const int64_t *s, int64_t begin, int64_t end) {
             for (int64_t at = off[e]; at < off[e + 1]; at += 512) {
                 const int64_t M = MIN((int64_t)512, off[e + 1] - at);
                 memset(tmp, 0, sizeof(float) * (size_t)(M * nb));
+                if (M == 1) warm_next(experts, off, e + 1, Et, n0);
                 lin_core(&w, n0, n1, h + at * ldh, ldh, 0, M, ex[6], tmp, nb);
                 for (int64_t m = 0; m < M; m++) {
                     float *yp = y + rows[at + m] * ldy + n0;

@@ -41,10 +41,30 @@ record ExpertPass(
       TensorType input,
       TensorType output) {
     int threads = device.workers().threads();
-    // the larger block streams better, the smaller one gives every thread several
-    long block = active * Math.ceilDiv(widest, 96) >= 8L * threads ? 96 : 48;
     return new ExpertPass(
-        tokens, hidden, entries, slots, active, widest, input, output, block, threads);
+        tokens,
+        hidden,
+        entries,
+        slots,
+        active,
+        widest,
+        input,
+        output,
+        block(slots, active, widest, threads),
+        threads);
+  }
+
+  /**
+   * Intermediate columns of a task. With few rows an expert is a stream of weights: equal parts near
+   * 64 rows keep the threads together to the end. With many it is a product in tiles: the larger block
+   * reuses more, the smaller one gives every thread several.
+   */
+  private static long block(long slots, long active, long widest, int threads) {
+    if (slots <= 4 * active) {
+      long parts = Math.ceilDiv(widest, 64);
+      return Math.ceilDiv(Math.ceilDiv(widest, parts), 16) * 16;
+    }
+    return active * Math.ceilDiv(widest, 96) >= 8L * threads ? 96 : 48;
   }
 
   /** Bytes of the intermediate activations. */
