@@ -41,9 +41,15 @@ final class AttentionPlans extends PlanFamily {
     long capacity = table.dim(1) * spec.blockSize();
     long headGroups = Math.ceilDiv(heads, HEADS);
     long splits =
-        Math.clamp(profile.groups() / (tokens * headGroups), 1, Math.max(1, Math.ceilDiv(capacity, ROWS)));
+        Math.clamp(
+            profile.groups() / (tokens * headGroups), 1, Math.max(1, Math.ceilDiv(capacity, ROWS)));
     String defines =
-        "-DSPLIT_PASS -DCD=" + OpenClTypes.code(cache.dtype()) + " -DHB=" + HEADS + " -DROWS=" + ROWS;
+        "-DSPLIT_PASS -DCD="
+            + OpenClTypes.code(cache.dtype())
+            + " -DHB="
+            + HEADS
+            + " -DROWS="
+            + ROWS;
     OpenClPrograms.Key program = OpenClPrograms.Key.of("mla", defines);
     long bytes = align(tokens * splits * heads * (latent + 2) * 4);
     long chunk = profile.lanes() > 1 ? 1 : OpenClProfile.chunk(heads, Math.max(1, 8 / tokens), 1);
@@ -92,7 +98,11 @@ final class AttentionPlans extends PlanFamily {
     long sequences = table.dim(0);
     long span = table.dim(1) * spec.blockSize();
     long rowBytes = sequences * heads * perHead * 4;
-    long run = Math.clamp(EXPANDED_BYTES / rowBytes / KEYS * KEYS, KEYS, Math.ceilDiv(Math.max(1, span), KEYS) * KEYS);
+    long run =
+        Math.clamp(
+            EXPANDED_BYTES / rowBytes / KEYS * KEYS,
+            KEYS,
+            Math.ceilDiv(Math.max(1, span), KEYS) * KEYS);
     long lens = 0;
     long state = lens + align(sequences * 4);
     long rows = state + align(tokens * heads * 8);
@@ -104,11 +114,16 @@ final class AttentionPlans extends PlanFamily {
     OpenClPrograms.Key expand =
         OpenClPrograms.Key.of(
             "expanded",
-            "-DEXPAND" + cacheType + " " + KernelCall.weightDefines(weight, profile) + matrices.tile(tile),
+            "-DEXPAND"
+                + cacheType
+                + " "
+                + KernelCall.weightDefines(weight, profile)
+                + matrices.tile(tile),
             "weights",
             "tile");
     OpenClPrograms.Key attend =
-        OpenClPrograms.Key.of("expanded", "-DATTEND" + cacheType + " -DTQ=" + TOKENS + " -DKB=" + KEYS);
+        OpenClPrograms.Key.of(
+            "expanded", "-DATTEND" + cacheType + " -DTQ=" + TOKENS + " -DKB=" + KEYS);
     List<KernelCall.Builder> calls = new ArrayList<>();
     calls.add(
         kernel(prepare, "lengths")
@@ -121,7 +136,11 @@ final class AttentionPlans extends PlanFamily {
     long gatherChunk = profile.lanes() > 1 ? 1 : Math.max(16, Math.ceilDiv(run, profile.groups()));
     long block = profile.lanes() > 1 ? tile : 64;
     long expandedRows = heads * perHead;
-    long weightChunk = matrices.rowChunk(expandedRows, Math.ceilDiv(Math.min(run, tokens), block) * sequences, matrices.rowTile(tile));
+    long weightChunk =
+        matrices.rowChunk(
+            expandedRows,
+            Math.ceilDiv(Math.min(run, tokens), block) * sequences,
+            matrices.rowTile(tile));
     for (long p0 = 0; p0 == 0 || p0 < span; p0 += run) {
       calls.add(
           kernel(prepare, "latents")
@@ -143,7 +162,8 @@ final class AttentionPlans extends PlanFamily {
               .ints(expandedRows, latent, width)
               .longs(stride(weight, 0))
               .ints(span, p0, run, weightChunk, block)
-              .groups(Math.ceilDiv(expandedRows, weightChunk), sequences, Math.ceilDiv(run, block)));
+              .groups(
+                  Math.ceilDiv(expandedRows, weightChunk), sequences, Math.ceilDiv(run, block)));
       calls.add(
           kernel(attend, "attend")
               .operand(0)

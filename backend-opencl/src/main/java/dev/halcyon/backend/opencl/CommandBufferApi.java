@@ -1,5 +1,6 @@
 package dev.halcyon.backend.opencl;
 
+import dev.halcyon.hal.HalException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -9,7 +10,9 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.Optional;
 
-/** The functions of cl_khr_command_buffer, which JOCL does not have; handles are JOCL's raw ones. */
+/**
+ * The functions of cl_khr_command_buffer, which JOCL does not have; handles are JOCL's raw ones.
+ */
 final class CommandBufferApi {
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
   private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG;
@@ -29,13 +32,17 @@ final class CommandBufferApi {
   private CommandBufferApi(long platform, boolean simultaneous) {
     this.simultaneous = simultaneous;
     create =
-        handle(platform, "clCreateCommandBufferKHR", FunctionDescriptor.of(LONG, INT, POINTER, POINTER, POINTER));
+        handle(
+            platform,
+            "clCreateCommandBufferKHR",
+            FunctionDescriptor.of(LONG, INT, POINTER, POINTER, POINTER));
     command =
         handle(
             platform,
             "clCommandNDRangeKernelKHR",
             FunctionDescriptor.of(
-                INT, LONG, LONG, POINTER, LONG, INT, POINTER, POINTER, POINTER, INT, POINTER, POINTER, POINTER));
+                INT, LONG, LONG, POINTER, LONG, INT, POINTER, POINTER, POINTER, INT, POINTER,
+                POINTER, POINTER));
     seal = handle(platform, "clFinalizeCommandBufferKHR", FunctionDescriptor.of(INT, LONG));
     enqueue =
         handle(
@@ -58,7 +65,7 @@ final class CommandBufferApi {
       boolean simultaneous =
           (OpenClCatalogue.number(entry.device(), CAPABILITIES) & SIMULTANEOUS_CAPABILITY) != 0;
       return Optional.of(new CommandBufferApi(entry.platform().getNativePointer(), simultaneous));
-    } catch (UnsupportedOperationException | dev.halcyon.hal.HalException e) {
+    } catch (UnsupportedOperationException | HalException e) {
       return Optional.empty();
     }
   }
@@ -73,7 +80,8 @@ final class CommandBufferApi {
       MemorySegment status = arena.allocate(INT);
       MemorySegment properties =
           simultaneous ? arena.allocateFrom(LONG, FLAGS, SIMULTANEOUS_USE, 0) : MemorySegment.NULL;
-      long buffer = (long) create.invokeExact(1, arena.allocateFrom(LONG, queue), properties, status);
+      long buffer =
+          (long) create.invokeExact(1, arena.allocateFrom(LONG, queue), properties, status);
       OpenClErrors.check(status.get(INT, 0), "clCreateCommandBufferKHR", OpenClCatalogue.SCHEME);
       return buffer;
     } catch (RuntimeException e) {
@@ -83,7 +91,10 @@ final class CommandBufferApi {
     }
   }
 
-  /** Adds a kernel after the command of sync point {@code after} (0 for the first); returns its sync point. */
+  /**
+   * Adds a kernel after the command of sync point {@code after} (0 for the first); returns its sync
+   * point.
+   */
   int command(long buffer, long kernel, KernelCall call, int after) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment point = arena.allocate(INT);
@@ -103,7 +114,8 @@ final class CommandBufferApi {
                   list,
                   point,
                   MemorySegment.NULL);
-      OpenClErrors.check(status, "clCommandNDRangeKernelKHR(" + call.name() + ")", OpenClCatalogue.SCHEME);
+      OpenClErrors.check(
+          status, "clCommandNDRangeKernelKHR(" + call.name() + ")", OpenClCatalogue.SCHEME);
       return point.get(INT, 0);
     } catch (RuntimeException e) {
       throw e;
@@ -114,7 +126,8 @@ final class CommandBufferApi {
 
   void seal(long buffer) {
     try {
-      OpenClErrors.check((int) seal.invokeExact(buffer), "clFinalizeCommandBufferKHR", OpenClCatalogue.SCHEME);
+      OpenClErrors.check(
+          (int) seal.invokeExact(buffer), "clFinalizeCommandBufferKHR", OpenClCatalogue.SCHEME);
     } catch (RuntimeException e) {
       throw e;
     } catch (Throwable e) {
@@ -125,7 +138,8 @@ final class CommandBufferApi {
   /** Enqueues on the queue in {@code queues}. */
   int enqueue(long buffer, MemorySegment queues) {
     try {
-      return (int) enqueue.invokeExact(1, queues, buffer, 0, MemorySegment.NULL, MemorySegment.NULL);
+      return (int)
+          enqueue.invokeExact(1, queues, buffer, 0, MemorySegment.NULL, MemorySegment.NULL);
     } catch (Throwable e) {
       throw new AssertionError(e);
     }
@@ -133,7 +147,8 @@ final class CommandBufferApi {
 
   void release(long buffer) {
     try {
-      OpenClErrors.check((int) release.invokeExact(buffer), "clReleaseCommandBufferKHR", OpenClCatalogue.SCHEME);
+      OpenClErrors.check(
+          (int) release.invokeExact(buffer), "clReleaseCommandBufferKHR", OpenClCatalogue.SCHEME);
     } catch (RuntimeException e) {
       throw e;
     } catch (Throwable e) {

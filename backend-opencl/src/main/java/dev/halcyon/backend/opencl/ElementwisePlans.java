@@ -25,7 +25,12 @@ final class ElementwisePlans extends PlanFamily {
   OperatorPlan fill(Fill spec, List<TensorType> t) {
     DType dtype = t.get(0).dtype();
     String defines = "-DKIND=" + FILL + " -DARITY=0 -DES=" + bytes(dtype);
-    return map("fill", defines, IndexSpace.merged(t.get(0).shape(), t.get(0)), OpenClTypes.bits(spec.value(), dtype), 0);
+    return map(
+        "fill",
+        defines,
+        IndexSpace.merged(t.get(0).shape(), t.get(0)),
+        OpenClTypes.bits(spec.value(), dtype),
+        0);
   }
 
   OperatorPlan iota(List<TensorType> t) {
@@ -40,7 +45,12 @@ final class ElementwisePlans extends PlanFamily {
 
   OperatorPlan binary(int op, String name, List<TensorType> t) {
     String defines =
-        "-DKIND=" + BINARY + " -DARITY=2 -DTO=" + OpenClTypes.code(t.get(2).dtype()) + " -DOP=" + op;
+        "-DKIND="
+            + BINARY
+            + " -DARITY=2 -DTO="
+            + OpenClTypes.code(t.get(2).dtype())
+            + " -DOP="
+            + op;
     return map("binary " + name, defines, space(t), 0, 0, 1, 2);
   }
 
@@ -94,7 +104,8 @@ final class ElementwisePlans extends PlanFamily {
   }
 
   /** The map over {@code space}; the last of {@code operands} is out. */
-  private OperatorPlan map(String name, String defines, IndexSpace space, long value, int... operands) {
+  private OperatorPlan map(
+      String name, String defines, IndexSpace space, long value, int... operands) {
     long total = space.total();
     if (total == 0) {
       return nothing(name);

@@ -9,15 +9,16 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Zeroed, aligned host memory. Maps to: calloc, which gives untouched pages for large blocks, so that zeroing costs nothing
- * before the first use.
+ * Zeroed, aligned host memory. Maps to: calloc, which gives untouched pages for large blocks, so
+ * that zeroing costs nothing before the first use.
  */
 record HostBlock(MemorySegment base, MemorySegment memory) {
   private static final MethodHandle CALLOC =
       Linker.nativeLinker()
           .downcallHandle(
               Linker.nativeLinker().defaultLookup().findOrThrow("calloc"),
-              FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+              FunctionDescriptor.of(
+                  ValueLayout.ADDRESS, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
   private static final MethodHandle FREE =
       Linker.nativeLinker()
           .downcallHandle(
@@ -32,7 +33,8 @@ record HostBlock(MemorySegment base, MemorySegment memory) {
       throw new AssertionError(e);
     }
     if (base.equals(MemorySegment.NULL)) {
-      throw HalException.of(HalErrorCode.OUT_OF_MEMORY, "the host has no " + byteSize + " bytes left")
+      throw HalException.of(
+              HalErrorCode.OUT_OF_MEMORY, "the host has no " + byteSize + " bytes left")
           .remedy("close other arenas or programs, or choose a smaller dtype or context")
           .build();
     }

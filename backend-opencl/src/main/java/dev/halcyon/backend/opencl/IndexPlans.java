@@ -35,7 +35,9 @@ final class IndexPlans extends PlanFamily {
     String defines =
         "-DGATHER -DCONVERT="
             + (convert ? 1 : 0)
-            + (convert ? " -DTT=" + OpenClTypes.code(table.dtype()) : " -DES=" + bytes(table.dtype()));
+            + (convert
+                ? " -DTT=" + OpenClTypes.code(table.dtype())
+                : " -DES=" + bytes(table.dtype()));
     long total = s.total();
     long chunk = profile.run(total);
     return plan(

@@ -2,10 +2,11 @@ package dev.halcyon.backend.opencl;
 
 import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
+import java.util.Arrays;
 
 /**
- * A shape and several operands' strides over it, with axes merged where every operand allows: the fewer axes, the longer the
- * kernels' inner loops.
+ * A shape and several operands' strides over it, with axes merged where every operand allows: the
+ * fewer axes, the longer the kernels' inner loops.
  */
 final class IndexSpace {
   /** Axes the kernels take. */
@@ -21,7 +22,9 @@ final class IndexSpace {
     this.rank = dims.length;
   }
 
-  /** The space of {@code shape}; each operand's strides are right-aligned to it, absent axes repeat. */
+  /**
+   * The space of {@code shape}; each operand's strides are right-aligned to it, absent axes repeat.
+   */
   static IndexSpace merged(Shape shape, TensorType... operands) {
     IndexSpace s = of(shape, operands);
     s.merge();
@@ -100,11 +103,11 @@ final class IndexSpace {
   }
 
   long[] dims() {
-    return java.util.Arrays.copyOf(dims, rank);
+    return Arrays.copyOf(dims, rank);
   }
 
   long[] strides(int operand) {
-    return java.util.Arrays.copyOf(strides[operand], rank);
+    return Arrays.copyOf(strides[operand], rank);
   }
 
   long total() {

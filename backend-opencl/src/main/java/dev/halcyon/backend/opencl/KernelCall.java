@@ -1,6 +1,7 @@
 package dev.halcyon.backend.opencl;
 
 import dev.halcyon.hal.Tensor;
+import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
 import java.lang.foreign.Arena;
@@ -12,7 +13,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** One kernel launch of a plan: kernel, constant arguments, which memories it takes, sizes. Immutable. */
+/**
+ * One kernel launch of a plan: kernel, constant arguments, which memories it takes, sizes.
+ * Immutable.
+ */
 final class KernelCall {
   /** Where a memory argument comes from. */
   private enum Source {
@@ -162,7 +166,10 @@ final class KernelCall {
       return this;
     }
 
-    /** Parameters (memory, offset, long8 strides) of an operand's scales, for data taken as of {@code rank} axes. */
+    /**
+     * Parameters (memory, offset, long8 strides) of an operand's scales, for data taken as of
+     * {@code rank} axes.
+     */
     Builder scales(int index, int rank) {
       slot(Source.SCALES, index, 0, rank, 3);
       return this;
@@ -177,7 +184,10 @@ final class KernelCall {
     Builder ints(long... values) {
       for (long v : values) {
         constant(
-            ByteBuffer.allocate(4).order(ByteOrder.nativeOrder()).putInt(Math.toIntExact(v)).array());
+            ByteBuffer.allocate(4)
+                .order(ByteOrder.nativeOrder())
+                .putInt(Math.toIntExact(v))
+                .array());
       }
       return this;
     }
@@ -230,7 +240,10 @@ final class KernelCall {
       return this;
     }
 
-    /** Exactly {@code count} work-items along the first axis, in groups of one, for kernels that do not check their number. */
+    /**
+     * Exactly {@code count} work-items along the first axis, in groups of one, for kernels that do
+     * not check their number.
+     */
     Builder exactly(long count) {
       local[0] = 1;
       global[0] = count;
@@ -252,7 +265,7 @@ final class KernelCall {
       whole = row || b.blockColumns() % vector == 0;
       blocks = " -DBR=" + b.blockRows() + " -DBC=" + (row ? 0 : b.blockColumns());
     }
-    if (type.dtype() == dev.halcyon.hal.tensor.DType.I4) {
+    if (type.dtype() == DType.I4) {
       for (int axis = 0; axis < type.rank() - 1; axis++) {
         whole &= type.dim(axis) <= 1 || type.strides().stride(axis) % 2 == 0;
       }

@@ -13,7 +13,8 @@ final class KernelPlan implements OperatorPlan {
   private final long workspaceBytes;
   private final KernelCall[] calls;
 
-  KernelPlan(OpenClDevice device, String implementation, long workspaceBytes, List<KernelCall> calls) {
+  KernelPlan(
+      OpenClDevice device, String implementation, long workspaceBytes, List<KernelCall> calls) {
     this.implementation = implementation;
     this.workspaceBytes = workspaceBytes;
     this.calls = calls.toArray(KernelCall[]::new);

@@ -10,8 +10,9 @@ import org.jocl.cl_kernel;
 import org.jocl.cl_program;
 
 /**
- * The kernel objects of one call site. A kernel carries its constant arguments from its creation on; binding takes one and sets
- * only the longs, closing the binding gives it back. A command already enqueued keeps the arguments it was given.
+ * The kernel objects of one call site. A kernel carries its constant arguments from its creation
+ * on; binding takes one and sets only the longs, closing the binding gives it back. A command
+ * already enqueued keeps the arguments it was given.
  */
 final class KernelPool {
   /** A kernel object with the arguments it has now. Used by one binding at a time. */
@@ -61,7 +62,9 @@ final class KernelPool {
       int status = OpenClApi.setArg(handle, index, size, value);
       if (status != OpenClErrors.SUCCESS) {
         throw OpenClErrors.failure(
-            status, "clSetKernelArg(" + name + ", " + index + ", " + size + " bytes)", OpenClCatalogue.SCHEME);
+            status,
+            "clSetKernelArg(" + name + ", " + index + ", " + size + " bytes)",
+            OpenClCatalogue.SCHEME);
       }
     }
   }

@@ -71,7 +71,8 @@ final class MatrixPlans extends PlanFamily {
     long k = a.dim(-1);
     long bn = stride(b, -1);
     boolean kAdjacent = stride(a, -1) == 1 && stride(b, -2) == 1;
-    int mode = kAdjacent && k >= profile.vectorWidth() ? 1 : bn == 1 && n >= profile.vectorWidth() ? 2 : 0;
+    int mode =
+        kAdjacent && k >= profile.vectorWidth() ? 1 : bn == 1 && n >= profile.vectorWidth() ? 2 : 0;
     int tile = tokenTile(m);
     String defines =
         "-DTA="
@@ -98,7 +99,8 @@ final class MatrixPlans extends PlanFamily {
             .vector(s.strides(1))
             .vector(s.strides(2))
             .ints(s.rank(), m, n, k)
-            .longs(stride(a, -2), stride(a, -1), stride(b, -2), bn, stride(out, -2), stride(out, -1))
+            .longs(
+                stride(a, -2), stride(a, -1), stride(b, -2), bn, stride(out, -2), stride(out, -1))
             .ints(chunk, block)
             .groups(Math.ceilDiv(n, chunk), blocks, batches));
   }
@@ -115,7 +117,19 @@ final class MatrixPlans extends PlanFamily {
     epilogue(k, spec.epilogue(), added, t.get(added)).operand(t.size() - 1);
     return plan(
         "linear",
-        geometry(k, x.dim(0), w.dim(0), w.dim(1), stride(x, 0), 0, stride(w, 0), w.dim(0), 0, stride(out, 0), 0, 1));
+        geometry(
+            k,
+            x.dim(0),
+            w.dim(0),
+            w.dim(1),
+            stride(x, 0),
+            0,
+            stride(w, 0),
+            w.dim(0),
+            0,
+            stride(out, 0),
+            0,
+            1));
   }
 
   /** A kernel {@code linear} for a weight. */
@@ -225,12 +239,19 @@ final class MatrixPlans extends PlanFamily {
   /**
    * Adds a gated feed-forward block.
    *
-   * @param x operand number of x; gate, up and down are {@code gate}, {@code gate + 1}, {@code gate + 2}
+   * @param x operand number of x; gate, up and down are {@code gate}, {@code gate + 1}, {@code gate
+   *     + 2}
    * @param residual operand number, or -1
    * @param offset where {@link #mlpBytes} of workspace begin
    */
   void appendMlp(
-      List<KernelCall.Builder> calls, List<TensorType> t, int x, int gate, int residual, int out, long offset) {
+      List<KernelCall.Builder> calls,
+      List<TensorType> t,
+      int x,
+      int gate,
+      int residual,
+      int out,
+      long offset) {
     TensorType xt = t.get(x);
     TensorType g = t.get(gate);
     TensorType u = t.get(gate + 1);
@@ -261,7 +282,18 @@ final class MatrixPlans extends PlanFamily {
     epilogue(k, epilogue, added, t.get(added)).operand(out);
     calls.add(
         geometry(
-            k, tokens, down.dim(0), inter, inter, 0, stride(down, 0), down.dim(0), 0, stride(t.get(out), 0), 0, 1));
+            k,
+            tokens,
+            down.dim(0),
+            inter,
+            inter,
+            0,
+            stride(down, 0),
+            down.dim(0),
+            0,
+            stride(t.get(out), 0),
+            0,
+            1));
   }
 
   /** Defines for two weights of one storage read by one kernel. */

@@ -71,8 +71,10 @@ final class MoePlans extends PlanFamily {
   }
 
   OperatorPlan dispatch(MoeDispatch s, List<TensorType> t) {
-    KernelCall.Builder k = kernel(program("-DDISPATCH"), "dispatch").operand(0).operand(1).operand(2);
-    return plan("dispatch", dispatch(k, t.get(0), s.experts(), stride(t.get(1), 0), stride(t.get(2), 0)));
+    KernelCall.Builder k =
+        kernel(program("-DDISPATCH"), "dispatch").operand(0).operand(1).operand(2);
+    return plan(
+        "dispatch", dispatch(k, t.get(0), s.experts(), stride(t.get(1), 0), stride(t.get(2), 0)));
   }
 
   private static KernelCall.Builder dispatch(
@@ -95,16 +97,20 @@ final class MoePlans extends PlanFamily {
     }
     long rows = h.dim(0);
     List<KernelCall.Builder> calls = new ArrayList<>();
-    KernelCall.Builder k = kernel(program("-DCOMBINE"), "combine").operand(0).workspace(0).operand(2);
+    KernelCall.Builder k =
+        kernel(program("-DCOMBINE"), "combine").operand(0).workspace(0).operand(2);
     MatrixPlans.epilogue(k, s.epilogue(), 3, t.get(3));
     if (rows > 0) {
-      calls.add(inverse(kernel(program("-DCOMBINE"), "inverse").operand(1), rows, stride(t.get(1), 0), 0));
+      calls.add(
+          inverse(
+              kernel(program("-DCOMBINE"), "inverse").operand(1), rows, stride(t.get(1), 0), 0));
     }
     calls.add(combine(k.operand(t.size() - 1), weights, out, stride(h, 0)));
     return plan("combine", align(Math.max(1, rows) * 4), calls);
   }
 
-  private static KernelCall.Builder inverse(KernelCall.Builder k, long rows, long stride, long target) {
+  private static KernelCall.Builder inverse(
+      KernelCall.Builder k, long rows, long stride, long target) {
     return k.workspace(target).ints(rows).longs(stride).items(rows, 1);
   }
 
@@ -138,7 +144,8 @@ final class MoePlans extends PlanFamily {
   }
 
   private OpenClPrograms.Key groupedProgram(TensorType w) {
-    return experts("-DGROUPED " + KernelCall.weightDefines(w, profile) + matrices.tile(profile.tokenTile()));
+    return experts(
+        "-DGROUPED " + KernelCall.weightDefines(w, profile) + matrices.tile(profile.tokenTile()));
   }
 
   private static OpenClPrograms.Key experts(String defines) {
@@ -161,7 +168,8 @@ final class MoePlans extends PlanFamily {
     }
     boolean oneStorage =
         spec.shared() == MoeFfn.Shared.NONE
-            || OpenClOperators.sameWeights(t, 3, 6).isEmpty() && OpenClOperators.sameWeights(t, 5, 8).isEmpty();
+            || OpenClOperators.sameWeights(t, 3, 6).isEmpty()
+                && OpenClOperators.sameWeights(t, 5, 8).isEmpty();
     boolean few = ids.elementCount() <= Math.max(t.get(3).dim(0), ids.dim(1));
     return few && oneStorage && t.get(3).dim(1) > 0 ? fewTokens(spec, t) : manyTokens(spec, t);
   }
@@ -197,7 +205,11 @@ final class MoePlans extends PlanFamily {
             .weight(3, gate)
             .weight(4, up);
     if (shared) {
-      first.weight(6, t.get(6)).weight(7, t.get(7)).longs(stride(t.get(6), 0), stride(t.get(7), 0)).ints(wide);
+      first
+          .weight(6, t.get(6))
+          .weight(7, t.get(7))
+          .longs(stride(t.get(6), 0), stride(t.get(7), 0))
+          .ints(wide);
     }
     int rows = matrices.rowTile(1);
     long chunk = matrices.rowChunk(width, tokens, rows / 2);
@@ -261,7 +273,10 @@ final class MoePlans extends PlanFamily {
     List<KernelCall.Builder> calls = new ArrayList<>();
     calls.add(
         dispatch(
-            kernel(program("-DDISPATCH"), "dispatch").operand(2).workspace(offsets).workspace(slots),
+            kernel(program("-DDISPATCH"), "dispatch")
+                .operand(2)
+                .workspace(offsets)
+                .workspace(slots),
             ids,
             experts,
             1,
@@ -281,13 +296,23 @@ final class MoePlans extends PlanFamily {
               .weight(4, up)
               .workspace(act)
               .ints(inter, hidden, k)
-              .longs(stride(x, 0), stride(gate, 0), stride(gate, 1), stride(up, 0), stride(up, 1), inter)
+              .longs(
+                  stride(x, 0),
+                  stride(gate, 0),
+                  stride(gate, 1),
+                  stride(up, 0),
+                  stride(up, 1),
+                  inter)
               .ints(chunk)
               .groups(Math.ceilDiv(inter, chunk), experts, 1));
     }
     if (rows > 0) {
       KernelCall.Builder product =
-          kernel(groupedProgram(down), "grouped").workspace(act).workspace(offsets).weight(5, down).workspace(h);
+          kernel(groupedProgram(down), "grouped")
+              .workspace(act)
+              .workspace(offsets)
+              .weight(5, down)
+              .workspace(h);
       calls.add(groupedProduct(product, rows, inter, 1, down, hidden));
       calls.add(
           inverse(kernel(program("-DCOMBINE"), "inverse").workspace(slots), rows, 1, inverse));

@@ -18,7 +18,8 @@ final class NormPlans extends PlanFamily {
     if (t.get(2).elementCount() == 0) {
       return nothing("rms_norm");
     }
-    return plan("rms_norm", norm(kernel(program(t.get(1), 0), "rms_norm"), spec.epsilon(), t, 0, 1, 2));
+    return plan(
+        "rms_norm", norm(kernel(program(t.get(1), 0), "rms_norm"), spec.epsilon(), t, 0, 1, 2));
   }
 
   OperatorPlan addRmsNorm(AddRmsNorm spec, List<TensorType> t) {

@@ -10,8 +10,8 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 
 /**
- * Calls into libOpenCL through FFM with JOCL's raw handles: the ones on the hot path, where JOCL costs 30 times as much and
- * allocates, and the ones JOCL lacks.
+ * Calls into libOpenCL through FFM with JOCL's raw handles: the ones on the hot path, where JOCL
+ * costs 30 times as much and allocates, and the ones JOCL lacks.
  */
 final class OpenClApi {
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
@@ -32,7 +32,8 @@ final class OpenClApi {
   private static final MethodHandle FLUSH = handle("clFlush", FunctionDescriptor.of(INT, LONG));
   private static final MethodHandle EXTENSION =
       handle(
-          "clGetExtensionFunctionAddressForPlatform", FunctionDescriptor.of(POINTER, LONG, POINTER));
+          "clGetExtensionFunctionAddressForPlatform",
+          FunctionDescriptor.of(POINTER, LONG, POINTER));
 
   private OpenClApi() {}
 
@@ -49,7 +50,8 @@ final class OpenClApi {
   }
 
   /** Enqueues without waiting list and event. */
-  static int enqueue(long queue, long kernel, int dimensions, MemorySegment global, MemorySegment local) {
+  static int enqueue(
+      long queue, long kernel, int dimensions, MemorySegment global, MemorySegment local) {
     try {
       return (int)
           ENQUEUE.invokeExact(
@@ -71,9 +73,7 @@ final class OpenClApi {
   static int eventStatus(long event, MemorySegment scratch) {
     try {
       int status =
-          (int)
-              EVENT_INFO.invokeExact(
-                  event, EVENT_STATUS, 4L, scratch, MemorySegment.NULL);
+          (int) EVENT_INFO.invokeExact(event, EVENT_STATUS, 4L, scratch, MemorySegment.NULL);
       return status == OpenClErrors.SUCCESS ? scratch.get(INT, 0) : status;
     } catch (Throwable e) {
       throw new AssertionError(e);

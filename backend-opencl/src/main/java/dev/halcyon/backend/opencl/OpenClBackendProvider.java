@@ -10,7 +10,10 @@ import dev.halcyon.hal.spi.BackendProbe;
 import dev.halcyon.hal.spi.BackendProvider;
 import java.util.List;
 
-/** OpenCL devices of every platform, through JOCL. URIs: {@code opencl://<n>} or {@code opencl://<platform>/<n>}. */
+/**
+ * OpenCL devices of every platform, through JOCL. URIs: {@code opencl://<n>} or {@code
+ * opencl://<platform>/<n>}.
+ */
 public final class OpenClBackendProvider implements BackendProvider {
   private BackendProbe verdict;
 
@@ -60,7 +63,9 @@ public final class OpenClBackendProvider implements BackendProvider {
                     HalException.of(HalErrorCode.DEVICE_UNAVAILABLE, "no OpenCL device " + uri)
                         .remedy(
                             "choose one of "
-                                + devices().stream().map(d -> d.uri() + " (" + d.name() + ")").toList())
+                                + devices().stream()
+                                    .map(d -> d.uri() + " (" + d.name() + ")")
+                                    .toList())
                         .build());
     return new OpenClDevice(entry, options);
   }
@@ -69,7 +74,9 @@ public final class OpenClBackendProvider implements BackendProvider {
     switch (probe()) {
       case BackendProbe.Available a -> {}
       case BackendProbe.Unavailable u ->
-          throw HalException.of(HalErrorCode.DEVICE_UNAVAILABLE, u.reason()).remedy(u.remedy()).build();
+          throw HalException.of(HalErrorCode.DEVICE_UNAVAILABLE, u.reason())
+              .remedy(u.remedy())
+              .build();
       case BackendProbe.Broken b ->
           throw HalException.of(HalErrorCode.BACKEND_BROKEN, "OpenCL: " + b.cause())
               .remedy(b.remedy())

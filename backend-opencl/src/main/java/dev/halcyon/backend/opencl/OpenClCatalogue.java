@@ -72,7 +72,13 @@ final class OpenClCatalogue {
         int index = all.size();
         all.add(
             new Entry(
-                index, p, d, platform, devices[d], platformName, info(index, platformName, devices[d])));
+                index,
+                p,
+                d,
+                platform,
+                devices[d],
+                platformName,
+                info(index, platformName, devices[d])));
       }
     }
     return List.copyOf(all);
@@ -92,7 +98,11 @@ final class OpenClCatalogue {
         new DeviceUri(SCHEME, String.valueOf(index)),
         text(device, CL.CL_DEVICE_NAME),
         kind,
-        platformName + ", " + text(device, DEVICE_VERSION) + ", driver " + text(device, DRIVER_VERSION),
+        platformName
+            + ", "
+            + text(device, DEVICE_VERSION)
+            + ", driver "
+            + text(device, DRIVER_VERSION),
         number(device, CL.CL_DEVICE_GLOBAL_MEM_SIZE),
         (int) number(device, CL.CL_DEVICE_MAX_COMPUTE_UNITS));
   }
@@ -131,6 +141,10 @@ final class OpenClCatalogue {
 
   /** The text in a buffer, without the terminating zero. */
   static String text(ByteBuffer buffer) {
-    return StandardCharsets.UTF_8.decode(buffer.duplicate().rewind()).toString().replace("\0", "").strip();
+    return StandardCharsets.UTF_8
+        .decode(buffer.duplicate().rewind())
+        .toString()
+        .replace("\0", "")
+        .strip();
   }
 }

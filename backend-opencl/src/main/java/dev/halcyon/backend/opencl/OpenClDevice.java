@@ -7,6 +7,7 @@ import dev.halcyon.hal.DeviceInfo;
 import dev.halcyon.hal.DeviceOptions;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
+import dev.halcyon.hal.NativeStatus;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.spi.BackendBuffer;
 import dev.halcyon.hal.spi.BackendDevice;
@@ -17,6 +18,7 @@ import dev.halcyon.hal.spi.RandomFill;
 import dev.halcyon.hal.tensor.DType;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.lang.ref.Cleaner;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -28,6 +30,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jocl.CL;
+import org.jocl.Pointer;
 import org.jocl.cl_command_queue;
 import org.jocl.cl_context;
 import org.jocl.cl_context_properties;
@@ -39,8 +42,9 @@ import org.slf4j.LoggerFactory;
 /**
  * An open OpenCL device with a context of its own.
  *
- * <p>Options: {@code lanes} (work-items of a group), {@code vector-width} (4, 8, 16), {@code memory-mib} (most memory to
- * allocate), {@code program-cache} (1 on, 2 off: keep compiled kernels on disk; off by default where the driver does), {@code graphs} (1 native, 2 replayed).
+ * <p>Options: {@code lanes} (work-items of a group), {@code vector-width} (4, 8, 16), {@code
+ * memory-mib} (most memory to allocate), {@code program-cache} (1 on, 2 off: keep compiled kernels
+ * on disk; off by default where the driver does), {@code graphs} (1 native, 2 replayed).
  */
 final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
   /** The device options it knows. */
@@ -76,7 +80,8 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
     cl_device_id id = entry.device();
     this.version2 = !OpenClCatalogue.text(id, VERSION).startsWith("OpenCL 1.");
     this.profile =
-        OpenClProfile.of(info, OpenClCatalogue.number(id, CL.CL_DEVICE_MAX_WORK_GROUP_SIZE), options);
+        OpenClProfile.of(
+            info, OpenClCatalogue.number(id, CL.CL_DEVICE_MAX_WORK_GROUP_SIZE), options);
     int[] status = new int[1];
     cl_context_properties properties = new cl_context_properties();
     properties.addProperty(CL.CL_CONTEXT_PLATFORM, entry.platform());
@@ -88,11 +93,16 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
         info.kind() == DeviceInfo.Kind.CPU
             && OpenClCatalogue.number(id, CL.CL_DEVICE_HOST_UNIFIED_MEMORY) != 0
             && sharesHostMemory();
-    // a CPU's limits follow the driver's guess at free memory, which its own buffers in host memory do not count against
+    // a CPU's limits follow the driver's guess at free memory, which its own buffers in host memory
+    // do not count against
     long physical = hostShared ? Math.max(info.memoryBytes(), hostMemory()) : info.memoryBytes();
     this.memoryLimit =
-        options.values().containsKey("memory-mib") ? options.positiveInt("memory-mib", 1) * MIB : physical;
-    this.programs = new OpenClPrograms(this, options.positiveInt("program-cache", keepsItsOwnCache() ? 2 : 1) == 1);
+        options.values().containsKey("memory-mib")
+            ? options.positiveInt("memory-mib", 1) * MIB
+            : physical;
+    this.programs =
+        new OpenClPrograms(
+            this, options.positiveInt("program-cache", keepsItsOwnCache() ? 2 : 1) == 1);
     this.graphs =
         options.positiveInt("graphs", 1) == 1
                 && OpenClCatalogue.text(id, EXTENSIONS).contains("cl_khr_command_buffer")
@@ -102,7 +112,10 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
     this.operators = new OpenClOperators(this);
   }
 
-  /** PoCL keeps compiled kernels itself, and compiles every kernel of a program once more when asked for the binary. */
+  /**
+   * PoCL keeps compiled kernels itself, and compiles every kernel of a program once more when asked
+   * for the binary.
+   */
   private boolean keepsItsOwnCache() {
     return entry.platformName().equals("Portable Computing Language");
   }
@@ -115,7 +128,8 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
           switch (t) {
             case F32 -> EnumSet.allOf(Usage.class);
             case I32 -> EnumSet.of(Usage.STORE, Usage.CAST, Usage.ELEMENTWISE, Usage.ACCUMULATE);
-            case F16, BF16, F8_E4M3FN, I8 -> EnumSet.of(Usage.STORE, Usage.CAST, Usage.MATMUL_INPUT);
+            case F16, BF16, F8_E4M3FN, I8 ->
+                EnumSet.of(Usage.STORE, Usage.CAST, Usage.MATMUL_INPUT);
             case I4 -> EnumSet.of(Usage.STORE, Usage.MATMUL_INPUT);
             case I64, U8 -> EnumSet.of(Usage.STORE, Usage.CAST);
           });
@@ -159,14 +173,15 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
       CL.clReleaseMemObject(mem);
       if (!seen) {
         LOG.warn(
-            "{} keeps copies of host memory: weights are copied instead of read in place", info.name());
+            "{} keeps copies of host memory: weights are copied instead of read in place",
+            info.name());
       }
       return seen;
     }
   }
 
   private static long hostMemory() {
-    return java.lang.management.ManagementFactory.getOperatingSystemMXBean()
+    return ManagementFactory.getOperatingSystemMXBean()
             instanceof com.sun.management.OperatingSystemMXBean os
         ? os.getTotalMemorySize()
         : 0;
@@ -196,7 +211,9 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
     return version2;
   }
 
-  /** Frees the pools when {@code plan} is no longer reachable, and at the latest with the device. */
+  /**
+   * Frees the pools when {@code plan} is no longer reachable, and at the latest with the device.
+   */
   void own(List<KernelPool> planPools, Object plan) {
     pools.addAll(planPools);
     CLEANER.register(
@@ -267,12 +284,11 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
   private OpenClMemory deviceMemory(long byteSize) {
     int[] status = new int[1];
     cl_mem mem = CL.clCreateBuffer(context, CL.CL_MEM_READ_WRITE, byteSize, null, status);
-    OpenClErrors.check(
-        status[0], "clCreateBuffer(" + byteSize + " bytes)", info.uri().toString());
+    OpenClErrors.check(status[0], "clCreateBuffer(" + byteSize + " bytes)", info.uri().toString());
     synchronized (service) {
       int filled =
           CL.clEnqueueFillBuffer(
-              service, mem, org.jocl.Pointer.to(new byte[1]), 1, 0, byteSize, 0, null, null);
+              service, mem, Pointer.to(new byte[1]), 1, 0, byteSize, 0, null, null);
       filled = filled == OpenClErrors.SUCCESS ? CL.clFinish(service) : filled;
       if (filled != OpenClErrors.SUCCESS) {
         CL.clReleaseMemObject(mem);
@@ -280,8 +296,7 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
             filled, "clEnqueueFillBuffer(" + byteSize + " bytes)", info.uri().toString());
       }
     }
-    return new OpenClMemory(
-        mem, byteSize, Optional.empty(), () -> allocated.addAndGet(-byteSize));
+    return new OpenClMemory(mem, byteSize, Optional.empty(), () -> allocated.addAndGet(-byteSize));
   }
 
   @Override
@@ -296,18 +311,16 @@ final class OpenClDevice implements BackendDevice, BandwidthProbe, RandomFill {
           .build();
     }
     long flags =
-        CL.CL_MEM_USE_HOST_PTR
-            | (memory.isReadOnly() ? CL.CL_MEM_READ_ONLY : CL.CL_MEM_READ_WRITE);
+        CL.CL_MEM_USE_HOST_PTR | (memory.isReadOnly() ? CL.CL_MEM_READ_ONLY : CL.CL_MEM_READ_WRITE);
     int[] status = new int[1];
-    cl_mem mem =
-        CL.clCreateBuffer(context, flags, bytes, OpenClMemory.pointer(memory), status);
+    cl_mem mem = CL.clCreateBuffer(context, flags, bytes, OpenClMemory.pointer(memory), status);
     if (status[0] != OpenClErrors.SUCCESS) {
       throw HalException.of(
-              HalErrorCode.IMPORT_UNSUPPORTED, "the driver refuses host memory of " + bytes + " bytes")
+              HalErrorCode.IMPORT_UNSUPPORTED,
+              "the driver refuses host memory of " + bytes + " bytes")
           .on(info.uri().toString())
           .nativeStatus(
-              new dev.halcyon.hal.NativeStatus(
-                  "OpenCL", status[0], "clCreateBuffer", OpenClErrors.name(status[0])))
+              new NativeStatus("OpenCL", status[0], "clCreateBuffer", OpenClErrors.name(status[0])))
           .remedy("copy it")
           .build();
     }

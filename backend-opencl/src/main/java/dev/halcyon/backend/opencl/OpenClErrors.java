@@ -41,12 +41,16 @@ final class OpenClErrors {
 
   private static String remedy(HalErrorCode code) {
     return switch (code) {
-      case OUT_OF_MEMORY -> "close other arenas, choose a smaller dtype or context, or another device";
+      case OUT_OF_MEMORY ->
+          "close other arenas, choose a smaller dtype or context, or another device";
       case ALLOCATION_TOO_LARGE -> "choose a smaller dtype or context, or another device";
-      case DEVICE_LOST -> "close the device and open it again; see the system log for the driver's words";
-      case KERNEL_BUILD_FAILED -> "update the OpenCL driver; report the build log with the driver's version";
+      case DEVICE_LOST ->
+          "close the device and open it again; see the system log for the driver's words";
+      case KERNEL_BUILD_FAILED ->
+          "update the OpenCL driver; report the build log with the driver's version";
       case KERNEL_FAILED ->
-          "run with -Dhalcyon.debug.sync=true to name the operator; turn it off by -Dhalcyon.plan.disable=opencl:<Operator>";
+          "run with -Dhalcyon.debug.sync=true to name the operator; turn it off by"
+              + " -Dhalcyon.plan.disable=opencl:<Operator>";
       default -> "see the OpenCL specification for this status of the function";
     };
   }

@@ -43,8 +43,8 @@ final class OpenClEvent implements BackendFence {
   /**
    * Waits for the point.
    *
-   * @implNote Looks again and again instead of clWaitForEvents, which knows no deadline: a moment without pause, then with pauses
-   *     that leave the core to the kernels.
+   * @implNote Looks again and again instead of clWaitForEvents, which knows no deadline: a moment
+   *     without pause, then with pauses that leave the core to the kernels.
    */
   @Override
   public void await(Duration deadline) {

@@ -86,7 +86,12 @@ final class OpenClGraph implements BackendGraph {
     }
 
     @Override
-    public void copy(BackendBuffer source, long sourceOffset, BackendBuffer target, long targetOffset, long bytes) {
+    public void copy(
+        BackendBuffer source,
+        long sourceOffset,
+        BackendBuffer target,
+        long targetOffset,
+        long bytes) {
       throw refused("a copy of raw memory");
     }
 

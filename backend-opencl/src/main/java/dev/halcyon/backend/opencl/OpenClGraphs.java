@@ -3,6 +3,7 @@ package dev.halcyon.backend.opencl;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.spi.BackendBuffer;
 import dev.halcyon.hal.spi.BackendGraph;
+import dev.halcyon.hal.spi.BackendStream;
 import dev.halcyon.hal.spi.BoundOperator;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -14,8 +15,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Makes graphs with the extension cl_khr_command_buffer. A driver's implementation is tried once on a chain of three dependent
- * kernels; if it fails, graphs are replayed call by call and a warning says why.
+ * Makes graphs with the extension cl_khr_command_buffer. A driver's implementation is tried once on
+ * a chain of three dependent kernels; if it fails, graphs are replayed call by call and a warning
+ * says why.
  */
 final class OpenClGraphs {
   private static final Logger LOG = LoggerFactory.getLogger(OpenClGraphs.class);
@@ -35,7 +37,9 @@ final class OpenClGraphs {
   static Optional<OpenClGraphs> of(OpenClDevice device) {
     Optional<CommandBufferApi> api = CommandBufferApi.find(device.entry());
     if (api.isEmpty()) {
-      LOG.warn("{} lists cl_khr_command_buffer without its functions: graphs are replayed", device.info().name());
+      LOG.warn(
+          "{} lists cl_khr_command_buffer without its functions: graphs are replayed",
+          device.info().name());
     }
     return api.map(a -> new OpenClGraphs(device, a));
   }
@@ -48,7 +52,10 @@ final class OpenClGraphs {
     try {
       return Optional.of(record(stream, commands));
     } catch (HalException | UnsupportedOperationException e) {
-      LOG.warn("{}: this graph is replayed instead of recorded: {}", device.info().uri(), e.getMessage());
+      LOG.warn(
+          "{}: this graph is replayed instead of recorded: {}",
+          device.info().uri(),
+          e.getMessage());
       return Optional.empty();
     }
   }
@@ -73,10 +80,15 @@ final class OpenClGraphs {
       try {
         usable = selfTest();
         if (!usable) {
-          LOG.warn("{}: cl_khr_command_buffer computes wrong numbers: graphs are replayed", device.info().uri());
+          LOG.warn(
+              "{}: cl_khr_command_buffer computes wrong numbers: graphs are replayed",
+              device.info().uri());
         }
       } catch (RuntimeException e) {
-        LOG.warn("{}: cl_khr_command_buffer fails, graphs are replayed: {}", device.info().uri(), e.getMessage());
+        LOG.warn(
+            "{}: cl_khr_command_buffer fails, graphs are replayed: {}",
+            device.info().uri(),
+            e.getMessage());
       }
     }
     return usable;
@@ -89,8 +101,7 @@ final class OpenClGraphs {
     BackendBuffer y = device.allocate(n * 4);
     OpenClStream stream = (OpenClStream) device.newStream("self-test of graphs");
     try (Arena arena = Arena.ofConfined()) {
-      List<BoundOperator> chain =
-          List.of(add(x, y, x, n), add(x, x, y, n), add(y, x, x, n));
+      List<BoundOperator> chain = List.of(add(x, y, x, n), add(x, x, y, n), add(y, x, x, n));
       MemorySegment values = arena.allocate(ValueLayout.JAVA_FLOAT, n);
       upload(stream, values, x, 1);
       upload(stream, values, y, 2);
@@ -115,7 +126,8 @@ final class OpenClGraphs {
     }
   }
 
-  private static void upload(OpenClStream stream, MemorySegment values, BackendBuffer to, float value) {
+  private static void upload(
+      OpenClStream stream, MemorySegment values, BackendBuffer to, float value) {
     for (int i = 0; i < values.byteSize() / 4; i++) {
       values.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
     }
@@ -125,7 +137,9 @@ final class OpenClGraphs {
   private BoundOperator add(BackendBuffer a, BackendBuffer b, BackendBuffer out, int n) {
     KernelCall call =
         new KernelCall.Builder(
-                device, OpenClPrograms.Key.of("elementwise", "-DKIND=1 -DARITY=2 -DTO=0 -DOP=0"), "map")
+                device,
+                OpenClPrograms.Key.of("elementwise", "-DKIND=1 -DARITY=2 -DTO=0 -DOP=0"),
+                "map")
             .arguments(2)
             .vector(1)
             .arguments(2)
@@ -146,7 +160,7 @@ final class OpenClGraphs {
     }
     return new BoundOperator() {
       @Override
-      public void enqueue(dev.halcyon.hal.spi.BackendStream stream) {
+      public void enqueue(BackendStream stream) {
         ((LaunchTarget) stream).launch(kernel, call);
       }
 

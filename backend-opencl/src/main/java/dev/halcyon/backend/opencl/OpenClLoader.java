@@ -18,14 +18,15 @@ import java.util.Optional;
 /**
  * Loads OpenCL once and says what it found; the one place that knows the quirks of JOCL's loading.
  *
- * <p>JOCL's first class loads its native part in a static initialiser and stays unusable if that fails. So libOpenCL and a
- * platform with a device are looked for through FFM first, and JOCL is touched only then. JOCL would also load whatever lies
- * under a fixed name in the temporary folder; it is given the {@link PrivateCache} for that.
+ * <p>JOCL's first class loads its native part in a static initialiser and stays unusable if that
+ * fails. So libOpenCL and a platform with a device are looked for through FFM first, and JOCL is
+ * touched only then. JOCL would also load whatever lies under a fixed name in the temporary folder;
+ * it is given the {@link PrivateCache} for that.
  */
 final class OpenClLoader {
   private static final String INSTALL =
-      "install an OpenCL driver, for example 'apt-get install pocl-opencl-icd ocl-icd-libopencl1' for the CPU, or the GPU"
-          + " vendor's driver with its ICD; 'clinfo -l' lists what is seen";
+      "install an OpenCL driver, for example 'apt-get install pocl-opencl-icd ocl-icd-libopencl1'"
+          + " for the CPU, or the GPU vendor's driver with its ICD; 'clinfo -l' lists what is seen";
   private static final long ALL_DEVICES = 0xffffffffL;
   private static Optional<BackendProbe> failure = Optional.empty();
   private static boolean probed;
@@ -51,7 +52,8 @@ final class OpenClLoader {
     try {
       Optional<SymbolLookup> found = findLibrary();
       if (found.isEmpty()) {
-        return unavailable("the OpenCL loader is not installed (none of " + names() + " can be loaded)");
+        return unavailable(
+            "the OpenCL loader is not installed (none of " + names() + " can be loaded)");
       }
       int devices = countDevices(found.get());
       if (devices < 0) {
@@ -70,7 +72,8 @@ final class OpenClLoader {
       return Optional.of(
           new BackendProbe.Broken(
               e,
-              "check 'clinfo', and that the JVM runs with --enable-native-access=ALL-UNNAMED; reinstall the OpenCL driver"));
+              "check 'clinfo', and that the JVM runs with --enable-native-access=ALL-UNNAMED;"
+                  + " reinstall the OpenCL driver"));
     }
   }
 
@@ -106,7 +109,10 @@ final class OpenClLoader {
         linker.downcallHandle(
             symbols.findOrThrow("clGetPlatformIDs"),
             FunctionDescriptor.of(
-                ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.ADDRESS, ValueLayout.ADDRESS));
+                ValueLayout.JAVA_INT,
+                ValueLayout.JAVA_INT,
+                ValueLayout.ADDRESS,
+                ValueLayout.ADDRESS));
     MethodHandle devices =
         linker.downcallHandle(
             symbols.findOrThrow("clGetDeviceIDs"),
@@ -134,7 +140,11 @@ final class OpenClLoader {
         int found =
             (int)
                 devices.invokeExact(
-                    ids.getAtIndex(ValueLayout.ADDRESS, i), ALL_DEVICES, 0, MemorySegment.NULL, count);
+                    ids.getAtIndex(ValueLayout.ADDRESS, i),
+                    ALL_DEVICES,
+                    0,
+                    MemorySegment.NULL,
+                    count);
         total += found == OpenClErrors.SUCCESS ? count.get(ValueLayout.JAVA_INT, 0) : 0;
       }
       return total == 0 ? -2 : total;
@@ -144,8 +154,8 @@ final class OpenClLoader {
   /**
    * Loads JOCL's first class with its native part out of the private cache.
    *
-   * <p>JOCL looks for a file of a fixed name in {@code java.io.tmpdir} and loads it unchecked if it is there; the property
-   * points at the private folder meanwhile, where the checked file lies.
+   * <p>JOCL looks for a file of a fixed name in {@code java.io.tmpdir} and loads it unchecked if it
+   * is there; the property points at the private folder meanwhile, where the checked file lies.
    */
   private static void loadJocl() throws IOException, ClassNotFoundException {
     String file = System.mapLibraryName(libraryName());
@@ -177,7 +187,10 @@ final class OpenClLoader {
     String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
     String arch = System.getProperty("os.arch").toLowerCase(Locale.ROOT);
     String system = os.contains("win") ? "windows" : os.contains("mac") ? "apple" : "linux";
-    String cpu = arch.equals("amd64") || arch.equals("x86_64") ? "x86_64" : arch.startsWith("aarch64") ? "arm64" : arch;
+    String cpu =
+        arch.equals("amd64") || arch.equals("x86_64")
+            ? "x86_64"
+            : arch.startsWith("aarch64") ? "arm64" : arch;
     return "JOCL_2_0_6-" + system + "-" + cpu;
   }
 }

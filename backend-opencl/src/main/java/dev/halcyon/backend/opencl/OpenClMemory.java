@@ -18,7 +18,8 @@ final class OpenClMemory implements BackendBuffer {
   /**
    * Wraps a buffer.
    *
-   * @param host the buffer's own bytes, where kernels and host see each other's writes without mapping
+   * @param host the buffer's own bytes, where kernels and host see each other's writes without
+   *     mapping
    * @param afterRelease frees what the buffer lay in
    */
   OpenClMemory(cl_mem mem, long byteSize, Optional<MemorySegment> host, Runnable afterRelease) {
@@ -30,8 +31,9 @@ final class OpenClMemory implements BackendBuffer {
   }
 
   /**
-   * A pointer for JOCL to the first byte of native memory of any size. JOCL takes only the address of a direct buffer, and a
-   * ByteBuffer ends at 2 GiB: so a short one at the same address stands for the whole.
+   * A pointer for JOCL to the first byte of native memory of any size. JOCL takes only the address
+   * of a direct buffer, and a ByteBuffer ends at 2 GiB: so a short one at the same address stands
+   * for the whole.
    */
   static Pointer pointer(MemorySegment memory) {
     return Pointer.to(MemorySegment.ofAddress(memory.address()).reinterpret(16).asByteBuffer());
@@ -56,7 +58,8 @@ final class OpenClMemory implements BackendBuffer {
 
   @Override
   public void free() {
-    OpenClErrors.check(CL.clReleaseMemObject(mem), "clReleaseMemObject", "buffer of " + byteSize + " bytes");
+    OpenClErrors.check(
+        CL.clReleaseMemObject(mem), "clReleaseMemObject", "buffer of " + byteSize + " bytes");
     afterRelease.run();
   }
 }

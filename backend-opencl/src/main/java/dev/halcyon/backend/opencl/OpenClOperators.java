@@ -40,6 +40,7 @@ import dev.halcyon.hal.op.Unary;
 import dev.halcyon.hal.spi.OperatorLibrary;
 import dev.halcyon.hal.spi.OperatorPlan;
 import dev.halcyon.hal.spi.Support;
+import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.Arrays;
@@ -75,7 +76,12 @@ final class OpenClOperators implements OperatorLibrary {
     for (int i = 0; i < types.size(); i++) {
       if (types.get(i).rank() > IndexSpace.MAX_RANK) {
         return new Support.Unsupported(
-            "shape", "'" + spec.operands().get(i).name() + "' has more than " + IndexSpace.MAX_RANK + " axes");
+            "shape",
+            "'"
+                + spec.operands().get(i).name()
+                + "' has more than "
+                + IndexSpace.MAX_RANK
+                + " axes");
       }
     }
     Optional<Support.Unsupported> limit = limit(spec, types);
@@ -90,12 +96,20 @@ final class OpenClOperators implements OperatorLibrary {
       case QuantizedLinear q ->
           unsupported("operator", "no fused kernel; rounds x, then uses the kernel of Linear");
       case Quantize q -> quantizeLimit(t.get(1));
-      case Linear l -> rowsAdjacent(spec, t, l.epilogue() == Epilogue.RESIDUAL ? new int[] {0, 2, 3} : new int[] {0, t.size() - 1});
+      case Linear l ->
+          rowsAdjacent(
+              spec,
+              t,
+              l.epilogue() == Epilogue.RESIDUAL
+                  ? new int[] {0, 2, 3}
+                  : new int[] {0, t.size() - 1});
       case HeadMatMul h -> rowsAdjacent(spec, t, 0, 2);
       case GatedMlp g -> rowsAdjacent(spec, t, tail(t, 4)).or(() -> sameWeights(t, 1, 2));
       case GroupedMatMul g -> rowsAdjacent(spec, t, 0, 3);
       case MoeCombine c -> rowsAdjacent(spec, t, tail(t, 3));
-      case MoeFfn m -> MoePlans.limit(m, t).or(() -> rowsAdjacent(spec, t, tail(t, m.shared() == MoeFfn.Shared.SHARED ? 9 : 6)));
+      case MoeFfn m ->
+          MoePlans.limit(m, t)
+              .or(() -> rowsAdjacent(spec, t, tail(t, m.shared() == MoeFfn.Shared.SHARED ? 9 : 6)));
       case MoeGating g ->
           t.get(0).dim(1) > MOST_EXPERTS
               ? unsupported("shape", "more than " + MOST_EXPERTS + " experts")
@@ -120,8 +134,7 @@ final class OpenClOperators implements OperatorLibrary {
 
   private static Optional<Support.Unsupported> quantizeLimit(TensorType out) {
     QuantScheme.Blocked b = (QuantScheme.Blocked) out.quant();
-    return out.dtype() == dev.halcyon.hal.tensor.DType.I4
-            && b.scaleFormat() == QuantScheme.ScaleFormat.UE8M0
+    return out.dtype() == DType.I4 && b.scaleFormat() == QuantScheme.ScaleFormat.UE8M0
         ? unsupported("dtype", "i4 scales carry a sign, which ue8m0 cannot hold")
         : Optional.empty();
   }
@@ -130,7 +143,10 @@ final class OpenClOperators implements OperatorLibrary {
     return Optional.of(new Support.Unsupported(reason, detail));
   }
 
-  /** The matrix and row kernels need neighbours of the last axis to be adjacent, and extents that fit an int. */
+  /**
+   * The matrix and row kernels need neighbours of the last axis to be adjacent, and extents that
+   * fit an int.
+   */
   private static Optional<Support.Unsupported> rowsAdjacent(
       OperatorSpec spec, List<TensorType> types, int... operands) {
     for (int i : operands) {

@@ -25,9 +25,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The compiled programs of a device: built when first needed, kept as binaries in the {@link PrivateCache} for the next process.
- * A binary's name is the hash of source, options, device and driver; its own hash stands in front of it, so a damaged file is
- * rebuilt. Thread-safe.
+ * The compiled programs of a device: built when first needed, kept as binaries in the {@link
+ * PrivateCache} for the next process. A binary's name is the hash of source, options, device and
+ * driver; its own hash stands in front of it, so a damaged file is rebuilt. Thread-safe.
  */
 final class OpenClPrograms {
   private static final Logger LOG = LoggerFactory.getLogger(OpenClPrograms.class);
@@ -84,9 +84,11 @@ final class OpenClPrograms {
     if (built != OpenClErrors.SUCCESS) {
       String log = log(program);
       CL.clReleaseProgram(program);
-      throw HalException.of(HalErrorCode.KERNEL_BUILD_FAILED, "kernels " + key + " do not build:\n" + log)
+      throw HalException.of(
+              HalErrorCode.KERNEL_BUILD_FAILED, "kernels " + key + " do not build:\n" + log)
           .on(device.info().uri().toString())
-          .nativeStatus(new NativeStatus("OpenCL", built, "clBuildProgram", OpenClErrors.name(built)))
+          .nativeStatus(
+              new NativeStatus("OpenCL", built, "clBuildProgram", OpenClErrors.name(built)))
           .remedy("update the OpenCL driver; report the build log with the driver's version")
           .build();
     }
@@ -129,7 +131,8 @@ final class OpenClPrograms {
           PrivateCache.folder("programs")
               .resolve(PrivateCache.sha256(key.getBytes(StandardCharsets.UTF_8)) + ".bin"));
     } catch (IOException e) {
-      LOG.warn("no folder for compiled kernels, they are built anew in every process: {}", e.toString());
+      LOG.warn(
+          "no folder for compiled kernels, they are built anew in every process: {}", e.toString());
       return Optional.empty();
     }
   }
@@ -175,6 +178,8 @@ final class OpenClPrograms {
     int status =
         CL.clGetProgramInfo(program, CL.CL_PROGRAM_BINARY_SIZES, 8, Pointer.to(size), null);
     if (status != OpenClErrors.SUCCESS || size.getLong(0) <= 0) {
+      LOG.warn(
+          "the driver gives no binary of compiled kernels to keep: {}", OpenClErrors.name(status));
       return;
     }
     ByteBuffer direct = ByteBuffer.allocateDirect(Math.toIntExact(size.getLong(0)));
@@ -182,6 +187,8 @@ final class OpenClPrograms {
         CL.clGetProgramInfo(
             program, CL.CL_PROGRAM_BINARIES, 8, Pointer.to(Pointer.to(direct)), null);
     if (status != OpenClErrors.SUCCESS) {
+      LOG.warn(
+          "the driver gives no binary of compiled kernels to keep: {}", OpenClErrors.name(status));
       return;
     }
     byte[] binary = new byte[direct.capacity()];

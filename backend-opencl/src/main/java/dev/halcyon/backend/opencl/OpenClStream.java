@@ -60,7 +60,8 @@ final class OpenClStream implements BackendStream, LaunchTarget {
 
   @Override
   public void launch(KernelPool.Kernel kernel, KernelCall call) {
-    int status = OpenClApi.enqueue(handle, kernel.handle(), call.dimensions(), call.global(), call.local());
+    int status =
+        OpenClApi.enqueue(handle, kernel.handle(), call.dimensions(), call.global(), call.local());
     if (status != OpenClErrors.SUCCESS) {
       throw OpenClErrors.failure(status, "clEnqueueNDRangeKernel(" + call.name() + ")", where);
     }
@@ -98,7 +99,15 @@ final class OpenClStream implements BackendStream, LaunchTarget {
   private void write(MemorySegment source, OpenClMemory to, long offset) {
     OpenClErrors.check(
         CL.clEnqueueWriteBuffer(
-            queue, to.mem(), true, offset, source.byteSize(), OpenClMemory.pointer(source), 0, null, null),
+            queue,
+            to.mem(),
+            true,
+            offset,
+            source.byteSize(),
+            OpenClMemory.pointer(source),
+            0,
+            null,
+            null),
         "clEnqueueWriteBuffer",
         where);
   }
@@ -128,17 +137,37 @@ final class OpenClStream implements BackendStream, LaunchTarget {
   private void read(OpenClMemory from, long offset, MemorySegment target) {
     OpenClErrors.check(
         CL.clEnqueueReadBuffer(
-            queue, from.mem(), true, offset, target.byteSize(), OpenClMemory.pointer(target), 0, null, null),
+            queue,
+            from.mem(),
+            true,
+            offset,
+            target.byteSize(),
+            OpenClMemory.pointer(target),
+            0,
+            null,
+            null),
         "clEnqueueReadBuffer",
         where);
   }
 
   @Override
   public void copy(
-      BackendBuffer source, long sourceOffset, BackendBuffer target, long targetOffset, long bytes) {
+      BackendBuffer source,
+      long sourceOffset,
+      BackendBuffer target,
+      long targetOffset,
+      long bytes) {
     OpenClErrors.check(
         CL.clEnqueueCopyBuffer(
-            queue, memory(source).mem(), memory(target).mem(), sourceOffset, targetOffset, bytes, 0, null, null),
+            queue,
+            memory(source).mem(),
+            memory(target).mem(),
+            sourceOffset,
+            targetOffset,
+            bytes,
+            0,
+            null,
+            null),
         "clEnqueueCopyBuffer",
         where);
     counted(0);
@@ -147,7 +176,9 @@ final class OpenClStream implements BackendStream, LaunchTarget {
   private OpenClEvent marker() {
     cl_event event = new cl_event();
     OpenClErrors.check(
-        CL.clEnqueueMarkerWithWaitList(queue, 0, null, event), "clEnqueueMarkerWithWaitList", where);
+        CL.clEnqueueMarkerWithWaitList(queue, 0, null, event),
+        "clEnqueueMarkerWithWaitList",
+        where);
     OpenClErrors.check(CL.clFlush(queue), "clFlush", where);
     return new OpenClEvent(event, where);
   }
@@ -161,7 +192,9 @@ final class OpenClStream implements BackendStream, LaunchTarget {
   public void waitFor(BackendFence fence) {
     cl_event[] list = {((OpenClEvent) fence).event()};
     OpenClErrors.check(
-        CL.clEnqueueBarrierWithWaitList(queue, 1, list, null), "clEnqueueBarrierWithWaitList", where);
+        CL.clEnqueueBarrierWithWaitList(queue, 1, list, null),
+        "clEnqueueBarrierWithWaitList",
+        where);
     counted(0);
   }
 

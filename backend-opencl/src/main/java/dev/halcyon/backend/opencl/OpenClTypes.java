@@ -3,10 +3,15 @@ package dev.halcyon.backend.opencl;
 import dev.halcyon.hal.op.Binary;
 import dev.halcyon.hal.op.Reduce;
 import dev.halcyon.hal.op.Unary;
+import dev.halcyon.hal.tensor.BFloat16;
 import dev.halcyon.hal.tensor.DType;
+import dev.halcyon.hal.tensor.Float8;
 import dev.halcyon.hal.tensor.QuantScheme;
 
-/** The mapping of the HAL's enums to the numbers the kernels are compiled with (see kernels/common.cl). */
+/**
+ * The mapping of the HAL's enums to the numbers the kernels are compiled with (see
+ * kernels/common.cl).
+ */
 final class OpenClTypes {
   private OpenClTypes() {}
 
@@ -88,8 +93,8 @@ final class OpenClTypes {
     return switch (dtype) {
       case F32 -> Float.floatToRawIntBits((float) value) & 0xffffffffL;
       case F16 -> Float.floatToFloat16(oddFloat(value)) & 0xffffL;
-      case BF16 -> dev.halcyon.hal.tensor.BFloat16.fromFloat(oddFloat(value)) & 0xffffL;
-      case F8_E4M3FN -> dev.halcyon.hal.tensor.Float8.fromFloat(oddFloat(value)) & 0xffL;
+      case BF16 -> BFloat16.fromFloat(oddFloat(value)) & 0xffffL;
+      case F8_E4M3FN -> Float8.fromFloat(oddFloat(value)) & 0xffL;
       case I64 -> (long) Math.rint(value);
       case I32 -> (int) Math.rint(value) & 0xffffffffL;
       case I8 -> (byte) Math.clamp((long) Math.rint(value), -128, 127) & 0xffL;

@@ -25,9 +25,13 @@ abstract class PlanFamily {
     return plan(implementation, 0, List.of(calls));
   }
 
-  final OperatorPlan plan(String implementation, long workspaceBytes, List<KernelCall.Builder> calls) {
+  final OperatorPlan plan(
+      String implementation, long workspaceBytes, List<KernelCall.Builder> calls) {
     return new KernelPlan(
-        device, implementation, workspaceBytes, calls.stream().map(KernelCall.Builder::build).toList());
+        device,
+        implementation,
+        workspaceBytes,
+        calls.stream().map(KernelCall.Builder::build).toList());
   }
 
   /** The plan for tensors without elements. */

@@ -15,11 +15,13 @@ import java.util.HexFormat;
 import java.util.Set;
 
 /**
- * A folder of this user alone (mode 0700) for native parts and compiled programs: {@code halcyon/opencl} under {@code
- * XDG_CACHE_HOME} or {@code ~/.cache}. Where that cannot be had, a fresh temporary folder serves this process.
+ * A folder of this user alone (mode 0700) for native parts and compiled programs: {@code
+ * halcyon/opencl} under {@code XDG_CACHE_HOME} or {@code ~/.cache}. Where that cannot be had, a
+ * fresh temporary folder serves this process.
  */
 final class PrivateCache {
-  private static final Set<PosixFilePermission> OWNER_ONLY = PosixFilePermissions.fromString("rwx------");
+  private static final Set<PosixFilePermission> OWNER_ONLY =
+      PosixFilePermissions.fromString("rwx------");
   private static final boolean POSIX =
       FileSystems.getDefault().supportedFileAttributeViews().contains("posix");
 
@@ -44,7 +46,10 @@ final class PrivateCache {
     return make(make(base.resolve("halcyon")).resolve("opencl"));
   }
 
-  /** Creates {@code folder} with mode 0700, or checks that it belongs to this user and nobody else may write to it. */
+  /**
+   * Creates {@code folder} with mode 0700, or checks that it belongs to this user and nobody else
+   * may write to it.
+   */
   private static Path make(Path folder) throws IOException {
     if (!POSIX) {
       return Files.createDirectories(folder);

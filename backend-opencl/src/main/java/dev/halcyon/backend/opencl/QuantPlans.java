@@ -41,8 +41,14 @@ final class QuantPlans extends PlanFamily {
     long blocks = batches * b.scaleRows(rows) * b.scaleColumns(columns);
     // blocks whose nibbles share a byte are one work-item's
     boolean shared =
-        out.dtype() == DType.I4 && (blockColumns % 2 != 0 || columns % 2 != 0 || !out.isContiguous());
-    long chunk = shared ? blocks : Math.max(1, Math.min(profile.run(in.elementCount()) / (b.blockRows() * blockColumns), blocks));
+        out.dtype() == DType.I4
+            && (blockColumns % 2 != 0 || columns % 2 != 0 || !out.isContiguous());
+    long chunk =
+        shared
+            ? blocks
+            : Math.max(
+                1,
+                Math.min(profile.run(in.elementCount()) / (b.blockRows() * blockColumns), blocks));
     return plan(
         "quantize",
         kernel(OpenClPrograms.Key.of("quant", defines(out, "-DQUANTIZE"), "weights"), "quantize")
@@ -79,7 +85,13 @@ final class QuantPlans extends PlanFamily {
             .vector(padded(in, in.strides().toArray(), 0))
             .vector(padded(out, out.strides().toArray(), 0))
             .ints(rank)
-            .longs(rows, dims[rank - 2], columns, b.blockRows(), b.effectiveBlockColumns(columns), chunk)
+            .longs(
+                rows,
+                dims[rank - 2],
+                columns,
+                b.blockRows(),
+                b.effectiveBlockColumns(columns),
+                chunk)
             .items(Math.ceilDiv(rows, chunk), 1));
   }
 }

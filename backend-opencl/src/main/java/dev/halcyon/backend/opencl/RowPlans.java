@@ -79,8 +79,7 @@ final class RowPlans extends PlanFamily {
     if (in.elementCount() == 0) {
       return nothing("topk");
     }
-    IndexSpace s =
-        IndexSpace.merged(outerDims(in), outer(in), outer(t.get(1)), outer(t.get(2)));
+    IndexSpace s = IndexSpace.merged(outerDims(in), outer(in), outer(t.get(1)), outer(t.get(2)));
     long rows = s.total();
     long chunk = chunk(rows, in.dim(-1));
     return plan(

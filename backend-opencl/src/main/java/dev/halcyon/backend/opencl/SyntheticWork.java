@@ -3,6 +3,7 @@ package dev.halcyon.backend.opencl;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.Tensor;
+import dev.halcyon.hal.op.Fill;
 import dev.halcyon.hal.spi.BackendBuffer;
 import dev.halcyon.hal.spi.BackendStream;
 import dev.halcyon.hal.spi.BoundOperator;
@@ -24,18 +25,15 @@ final class SyntheticWork {
     boolean codes = dtype == DType.I8 || dtype == DType.I4;
     boolean quantized = target.type().isQuantized();
     if (!target.type().isContiguous() || !(quantized || dtype.isFloating())) {
-      throw HalException.of(HalErrorCode.DTYPE_MISMATCH, "cannot fill " + target.type() + " with random numbers")
+      throw HalException.of(
+              HalErrorCode.DTYPE_MISMATCH, "cannot fill " + target.type() + " with random numbers")
           .on(device.info().uri().toString())
           .remedy("pass a dense tensor of a floating dtype, or a quantised one")
           .build();
     }
     // the largest stored magnitude, so that stored * scale stays within the amplitude
     double largest = dtype == DType.I4 ? 8 : dtype == DType.I8 ? 127 : quantized ? 448 : 1;
-    String defines =
-        "-DCODES="
-            + (codes ? dtype.bits() : 0)
-            + " -DWT="
-            + OpenClTypes.code(dtype);
+    String defines = "-DCODES=" + (codes ? dtype.bits() : 0) + " -DWT=" + OpenClTypes.code(dtype);
     long total = target.type().byteSize() * 8 / Math.max(8, dtype.bits());
     if (total > 0) {
       run(device, fill(device, defines, total, seed, quantized ? largest : amplitude), target);
@@ -47,9 +45,7 @@ final class SyntheticWork {
         scale = Math.clamp(Math.getExponent(scale) + 127, 1, 254);
       }
       KernelPlan plan =
-          (KernelPlan)
-              new ElementwisePlans(device)
-                  .fill(new dev.halcyon.hal.op.Fill(scale), List.of(scales.type()));
+          (KernelPlan) new ElementwisePlans(device).fill(new Fill(scale), List.of(scales.type()));
       run(device, plan, scales);
     }
   }
@@ -121,7 +117,8 @@ final class SyntheticWork {
   }
 
   private static KernelCall.Builder memoryCall(OpenClDevice device, String defines, String name) {
-    return new KernelCall.Builder(device, OpenClPrograms.Key.of("synthetic", defines), name).arguments(2);
+    return new KernelCall.Builder(device, OpenClPrograms.Key.of("synthetic", defines), name)
+        .arguments(2);
   }
 
   private static void run(BackendStream stream, KernelCall call, BackendBuffer... buffers) {

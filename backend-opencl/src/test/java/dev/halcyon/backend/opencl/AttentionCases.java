@@ -31,19 +31,22 @@ abstract class AttentionCases {
   }
 
   /** Block tables, and the tokens that read them. */
-  private record Paging(Cell table, Cell sequence, Cell positions, int blocks, int blockSize, int rows) {
+  private record Paging(
+      Cell table, Cell sequence, Cell positions, int blocks, int blockSize, int rows) {
     int tokens() {
       return sequence.values().length;
     }
 
     int row(int token, int position) {
-      return Reference.row(table.values(), blocks, (int) sequence.values()[token], position, blockSize);
+      return Reference.row(
+          table.values(), blocks, (int) sequence.values()[token], position, blockSize);
     }
   }
 
   /** Sequences of {@code lengths}; tokens at the given (sequence, position) pairs. */
   private Paging paging(int[] lengths, int blockSize, int spare, int[]... tokens) {
-    int blocks = Arrays.stream(lengths).map(n -> Math.ceilDiv(n, blockSize)).max().orElse(0) + spare;
+    int blocks =
+        Arrays.stream(lengths).map(n -> Math.ceilDiv(n, blockSize)).max().orElse(0) + spare;
     List<Integer> order = new ArrayList<>();
     for (int i = 0; i < lengths.length * blocks; i++) {
       order.add(i);
@@ -71,7 +74,9 @@ abstract class AttentionCases {
     for (int i = 0; i < prefill.length; i++) {
       prefill[i] = new int[] {0, i};
     }
-    int[][] ragged = {{1, 4}, {1, 5}, {0, 200}, {2, 0}, {0, 130}, {2, 64}, {2, 63}, {1, 6}, {1, 0}, {0, 199}};
+    int[][] ragged = {
+      {1, 4}, {1, 5}, {0, 200}, {2, 0}, {0, 130}, {2, 64}, {2, 63}, {1, 6}, {1, 0}, {0, 199}
+    };
     return List.of(
         paging(new int[] {1}, 16, 0, new int[] {0, 0}),
         paging(new int[] {300}, 16, 3, new int[] {0, 299}),
@@ -99,7 +104,8 @@ abstract class AttentionCases {
           int c = z[1];
           int width = c + z[2];
           Cell q = bench.f32(View.SLICED, 1, p.tokens(), heads, width);
-          Cell cache = bench.of(cd, View.SLICED, bench.numbers((long) p.rows() * width, 1), p.rows(), width);
+          Cell cache =
+              bench.of(cd, View.SLICED, bench.numbers((long) p.rows() * width, 1), p.rows(), width);
           double[] want = new double[p.tokens() * heads * c];
           for (int t = 0; t < p.tokens(); t++) {
             double[][] keys = new double[(int) p.positions().values()[t] + 1][];
@@ -108,12 +114,20 @@ abstract class AttentionCases {
             }
             for (int h = 0; h < heads; h++) {
               double[] one = Reference.part(q.values(), (t * heads + h) * width, width);
-              System.arraycopy(Reference.attend(one, keys, keys, c, 0.4), 0, want, (t * heads + h) * c, c);
+              System.arraycopy(
+                  Reference.attend(one, keys, keys, c, 0.4), 0, want, (t * heads + h) * c, c);
             }
           }
           both(
-              "mla " + Arrays.toString(z) + cd, want, new MlaAttention(0.4, c, p.blockSize()),
-              q, cache, p.table(), p.sequence(), p.positions(), bench.out(DType.F32, View.SLICED, p.tokens(), heads, c));
+              "mla " + Arrays.toString(z) + cd,
+              want,
+              new MlaAttention(0.4, c, p.blockSize()),
+              q,
+              cache,
+              p.table(),
+              p.sequence(),
+              p.positions(),
+              bench.out(DType.F32, View.SLICED, p.tokens(), heads, c));
         }
       }
     }
@@ -124,7 +138,8 @@ abstract class AttentionCases {
     List<CompositeCases.Storage> storages =
         List.of(
             new CompositeCases.Storage(DType.BF16, QuantScheme.NONE),
-            new CompositeCases.Storage(DType.F8_E4M3FN, new QuantScheme.Blocked(16, 16, QuantScheme.ScaleFormat.F32)));
+            new CompositeCases.Storage(
+                DType.F8_E4M3FN, new QuantScheme.Blocked(16, 16, QuantScheme.ScaleFormat.F32)));
     for (int[] z : new int[][] {{4, 32, 16, 24, 16}, {3, 20, 12, 10, 7}, {2, 33, 0, 9, 16}}) {
       for (CompositeCases.Storage s : storages) {
         for (Paging p : pagings()) {
@@ -135,7 +150,13 @@ abstract class AttentionCases {
           int v = z[4];
           int width = c + rope;
           Cell q = bench.f32(View.SLICED, 1, p.tokens(), heads, nope + rope);
-          Cell cache = bench.of(DType.BF16, View.SLICED, bench.numbers((long) p.rows() * width, 1), p.rows(), width);
+          Cell cache =
+              bench.of(
+                  DType.BF16,
+                  View.SLICED,
+                  bench.numbers((long) p.rows() * width, 1),
+                  p.rows(),
+                  width);
           Cell w = bench.weight(s.dtype(), s.scheme(), 0.3, heads * (nope + v), c);
           double[] want = new double[p.tokens() * heads * v];
           for (int t = 0; t < p.tokens(); t++) {
@@ -146,18 +167,34 @@ abstract class AttentionCases {
               for (int i = 0; i < n; i++) {
                 double[] kv =
                     Reference.linear(
-                        cache.values(), p.row(t, i) * width, 1, c, w.values(), h * (nope + v) * c, nope + v);
+                        cache.values(),
+                        p.row(t, i) * width,
+                        1,
+                        c,
+                        w.values(),
+                        h * (nope + v) * c,
+                        nope + v);
                 System.arraycopy(kv, 0, keys[i], 0, nope);
                 System.arraycopy(cache.values(), p.row(t, i) * width + c, keys[i], nope, rope);
                 values[i] = Reference.part(kv, nope, v);
               }
-              double[] one = Reference.part(q.values(), (t * heads + h) * (nope + rope), nope + rope);
-              System.arraycopy(Reference.attend(one, keys, values, v, 0.4), 0, want, (t * heads + h) * v, v);
+              double[] one =
+                  Reference.part(q.values(), (t * heads + h) * (nope + rope), nope + rope);
+              System.arraycopy(
+                  Reference.attend(one, keys, values, v, 0.4), 0, want, (t * heads + h) * v, v);
             }
           }
           both(
-              "expanded " + Arrays.toString(z) + s, want, new MlaExpandedAttention(0.4, nope, v, p.blockSize()),
-              q, cache, p.table(), p.sequence(), p.positions(), w, bench.out(DType.F32, View.SLICED, p.tokens(), heads, v));
+              "expanded " + Arrays.toString(z) + s,
+              want,
+              new MlaExpandedAttention(0.4, nope, v, p.blockSize()),
+              q,
+              cache,
+              p.table(),
+              p.sequence(),
+              p.positions(),
+              w,
+              bench.out(DType.F32, View.SLICED, p.tokens(), heads, v));
         }
       }
     }
@@ -171,8 +208,22 @@ abstract class AttentionCases {
     int d = 10;
     int v = 7;
     Cell q = bench.f32(p.tokens(), heads, d);
-    Cell keys = bench.of(DType.F16, View.DENSE, bench.numbers((long) p.rows() * groups * d, 1), p.rows(), groups, d);
-    Cell values = bench.of(DType.F16, View.DENSE, bench.numbers((long) p.rows() * groups * v, 1), p.rows(), groups, v);
+    Cell keys =
+        bench.of(
+            DType.F16,
+            View.DENSE,
+            bench.numbers((long) p.rows() * groups * d, 1),
+            p.rows(),
+            groups,
+            d);
+    Cell values =
+        bench.of(
+            DType.F16,
+            View.DENSE,
+            bench.numbers((long) p.rows() * groups * v, 1),
+            p.rows(),
+            groups,
+            v);
     Cell out = bench.out(DType.F32, View.DENSE, p.tokens(), heads, v);
     double[] want = new double[p.tokens() * heads * v];
     for (int t = 0; t < p.tokens(); t++) {

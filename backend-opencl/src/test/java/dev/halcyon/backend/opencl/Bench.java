@@ -8,8 +8,8 @@ import dev.halcyon.hal.Device;
 import dev.halcyon.hal.MemoryArena;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.OperatorSpec;
-import dev.halcyon.hal.plan.PlacementPolicy;
 import dev.halcyon.hal.plan.Placement;
+import dev.halcyon.hal.plan.PlacementPolicy;
 import dev.halcyon.hal.plan.Plan;
 import dev.halcyon.hal.plan.Planner;
 import dev.halcyon.hal.tensor.BFloat16;
@@ -26,7 +26,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
-/** A device with what tests need around it: tensors of given values under any view, runs, values read back. */
+/**
+ * A device with what tests need around it: tensors of given values under any view, runs, values
+ * read back.
+ */
 final class Bench implements AutoCloseable {
   /** How a test tensor lies in memory. */
   enum View {
@@ -39,7 +42,10 @@ final class Bench implements AutoCloseable {
     STEPPED
   }
 
-  /** A view with the tensor it looks at and what it should hold, rounded to its dtype, in logical order. */
+  /**
+   * A view with the tensor it looks at and what it should hold, rounded to its dtype, in logical
+   * order.
+   */
   record Cell(Tensor root, Tensor view, double[] values) {}
 
   final Device device;
@@ -167,8 +173,10 @@ final class Bench implements AutoCloseable {
   static void put(MemorySegment m, DType dtype, long index, double v) {
     switch (dtype) {
       case F32 -> m.set(ValueLayout.JAVA_FLOAT_UNALIGNED, index * 4, (float) v);
-      case F16 -> m.set(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2, Float.floatToFloat16((float) v));
-      case BF16 -> m.set(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2, BFloat16.fromFloat((float) v));
+      case F16 ->
+          m.set(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2, Float.floatToFloat16((float) v));
+      case BF16 ->
+          m.set(ValueLayout.JAVA_SHORT_UNALIGNED, index * 2, BFloat16.fromFloat((float) v));
       case F8_E4M3FN -> m.set(ValueLayout.JAVA_BYTE, index, Float8.fromFloat((float) v));
       case I64 -> m.set(ValueLayout.JAVA_LONG_UNALIGNED, index * 8, (long) v);
       case I32 -> m.set(ValueLayout.JAVA_INT_UNALIGNED, index * 4, (int) v);
@@ -201,7 +209,9 @@ final class Bench implements AutoCloseable {
     };
   }
 
-  /** A weight [.., R, K] as stored, with scales for a blocked scheme, and the values it stands for. */
+  /**
+   * A weight [.., R, K] as stored, with scales for a blocked scheme, and the values it stands for.
+   */
   Cell weight(DType dtype, QuantScheme scheme, double scale, long... dims) {
     if (!(scheme instanceof QuantScheme.Blocked b)) {
       return of(dtype, View.DENSE, numbers(count(dims), scale), dims);
@@ -239,7 +249,9 @@ final class Bench implements AutoCloseable {
     for (int i = 0; i < n; i++) {
       long r = i / columns % rows;
       long m = i / columns / rows;
-      long at = (m * scaleRows + r / b.blockRows()) * scaleColumns + i % columns / b.effectiveBlockColumns(columns);
+      long at =
+          (m * scaleRows + r / b.blockRows()) * scaleColumns
+              + i % columns / b.effectiveBlockColumns(columns);
       values[i] = stored[i] * s[(int) at];
     }
     return new Cell(t, t, values);
@@ -294,7 +306,8 @@ final class Bench implements AutoCloseable {
     int bytes = c.root.dtype().bits() / 8;
     for (int i = 0; bytes > 0 && c.root != c.view && i < mine.length; i++) {
       for (int b = 0; !mine[i] && b < bytes; b++) {
-        assertEquals(0x11, m.get(ValueLayout.JAVA_BYTE, (long) i * bytes + b), "guard at element " + i);
+        assertEquals(
+            0x11, m.get(ValueLayout.JAVA_BYTE, (long) i * bytes + b), "guard at element " + i);
       }
     }
     return all;
@@ -308,7 +321,15 @@ final class Bench implements AutoCloseable {
       boolean same = got[i] == want[i] || Double.isNaN(got[i]) && Double.isNaN(want[i]);
       if (!same && !(Math.abs(got[i] - want[i]) <= relative * Math.max(Math.abs(want[i]), floor))) {
         throw new AssertionError(
-            what + ": element " + i + " of " + out.view.type() + " is " + got[i] + ", expected " + want[i]);
+            what
+                + ": element "
+                + i
+                + " of "
+                + out.view.type()
+                + " is "
+                + got[i]
+                + ", expected "
+                + want[i]);
       }
     }
   }
@@ -318,7 +339,8 @@ final class Bench implements AutoCloseable {
   }
 
   static MemorySegment mapped(Arena arena, byte[] bytes, int misalignment) {
-    MemorySegment m = arena.allocate(bytes.length + misalignment + 64L, 64).asSlice(misalignment, bytes.length);
+    MemorySegment m =
+        arena.allocate(bytes.length + misalignment + 64L, 64).asSlice(misalignment, bytes.length);
     MemorySegment.copy(bytes, 0, m, ValueLayout.JAVA_BYTE, 0, bytes.length);
     return m;
   }

@@ -65,7 +65,8 @@ abstract class CompositeCases {
   }
 
   /** Runs {@code spec} natively and decomposed into fresh copies of the last cell. */
-  private void both(String what, double relative, double floor, double[] want, OperatorSpec spec, Cell... cells) {
+  private void both(
+      String what, double relative, double floor, double[] want, OperatorSpec spec, Cell... cells) {
     bench.run(spec, cells);
     Cell out = cells[cells.length - 1];
     bench.check(what + " native", out, want, relative, floor);
@@ -79,7 +80,9 @@ abstract class CompositeCases {
   @ParameterizedTest
   @MethodSource("storages")
   void linear(Storage s) {
-    int[][] sizes = {{1, 64, 40}, {1, 33, 7}, {2, 100, 84}, {3, 20, 5}, {5, 130, 9}, {70, 48, 11}, {1, 1, 1}};
+    int[][] sizes = {
+      {1, 64, 40}, {1, 33, 7}, {2, 100, 84}, {3, 20, 5}, {5, 130, 9}, {70, 48, 11}, {1, 1, 1}
+    };
     for (int[] z : sizes) {
       int m = z[0];
       int k = z[1];
@@ -88,16 +91,38 @@ abstract class CompositeCases {
       Cell w = bench.weight(s.dtype, s.scheme, 1, n, k);
       double[] want = Reference.linear(x.values(), 0, m, k, w.values(), 0, n);
       String what = s + " " + Arrays.toString(z);
-      both(what, 2e-6, 10, want, new Linear(Epilogue.NONE), x, w, bench.out(DType.F32, View.SLICED, m, n));
+      both(
+          what,
+          2e-6,
+          10,
+          want,
+          new Linear(Epilogue.NONE),
+          x,
+          w,
+          bench.out(DType.F32, View.SLICED, m, n));
       Cell bias = bench.f32(View.STEPPED, 1, n);
       both(
-          what + " bias", 2e-6, 10, Reference.plus(want, bias.values()),
-          new Linear(Epilogue.BIAS), x, w, bias, bench.out(DType.F32, View.DENSE, m, n));
+          what + " bias",
+          2e-6,
+          10,
+          Reference.plus(want, bias.values()),
+          new Linear(Epilogue.BIAS),
+          x,
+          w,
+          bias,
+          bench.out(DType.F32, View.DENSE, m, n));
       Cell residual = bench.f32(View.DENSE, 1, m, n);
       double[] sum = Reference.plus(want, residual.values());
       both(
-          what + " residual", 2e-6, 10, sum,
-          new Linear(Epilogue.RESIDUAL), x, w, residual, bench.out(DType.F32, View.DENSE, m, n));
+          what + " residual",
+          2e-6,
+          10,
+          sum,
+          new Linear(Epilogue.RESIDUAL),
+          x,
+          w,
+          residual,
+          bench.out(DType.F32, View.DENSE, m, n));
       bench.run(new Linear(Epilogue.RESIDUAL), x, w, residual, residual);
       bench.check(what + " in place", residual, sum, 2e-6, 10);
     }
@@ -108,14 +133,26 @@ abstract class CompositeCases {
     Cell x = bench.f32(3, 48);
     Cell w = bench.of(DType.BF16, View.SLICED, bench.numbers(10 * 48, 1), 10, 48);
     both(
-        "window", 2e-6, 10, Reference.linear(x.values(), 0, 3, 48, w.values(), 0, 10),
-        new Linear(Epilogue.NONE), x, w, bench.out(DType.F32, View.DENSE, 3, 10));
+        "window",
+        2e-6,
+        10,
+        Reference.linear(x.values(), 0, 3, 48, w.values(), 0, 10),
+        new Linear(Epilogue.NONE),
+        x,
+        w,
+        bench.out(DType.F32, View.DENSE, 3, 10));
     Cell q = bench.weight(DType.I8, new Blocked(4, 16, ScaleFormat.F32), 1, 12, 64);
     Cell cut = bench.slice(bench.slice(q, 1, 16, 32), 0, 4, 8);
     Cell x2 = bench.f32(2, 32);
     both(
-        "window of scales", 2e-6, 10, Reference.linear(x2.values(), 0, 2, 32, cut.values(), 0, 8),
-        new Linear(Epilogue.NONE), x2, cut, bench.out(DType.F32, View.DENSE, 2, 8));
+        "window of scales",
+        2e-6,
+        10,
+        Reference.linear(x2.values(), 0, 2, 32, cut.values(), 0, 8),
+        new Linear(Epilogue.NONE),
+        x2,
+        cut,
+        bench.out(DType.F32, View.DENSE, 2, 8));
   }
 
   @ParameterizedTest
@@ -146,8 +183,14 @@ abstract class CompositeCases {
             }
           }
           both(
-              o + " " + s, 2e-6, 10, want, new HeadMatMul(perHead, offset, rows, o),
-              x, w, bench.out(DType.F32, View.SLICED, tokens, heads, out));
+              o + " " + s,
+              2e-6,
+              10,
+              want,
+              new HeadMatMul(perHead, offset, rows, o),
+              x,
+              w,
+              bench.out(DType.F32, View.SLICED, tokens, heads, out));
         }
       }
     }
@@ -166,10 +209,21 @@ abstract class CompositeCases {
       Cell d = bench.weight(s.dtype, s.scheme, 0.3, h, inter);
       double[] want = new double[m * h];
       for (int t = 0; t < m; t++) {
-        double[] one = Reference.mlp(x.values(), t * h, h, inter, g.values(), u.values(), 0, d.values(), 0);
+        double[] one =
+            Reference.mlp(x.values(), t * h, h, inter, g.values(), u.values(), 0, d.values(), 0);
         System.arraycopy(one, 0, want, t * h, h);
       }
-      both(s + " mlp", 3e-6, 5, want, new GatedMlp(Epilogue.NONE), x, g, u, d, bench.out(DType.F32, View.DENSE, m, h));
+      both(
+          s + " mlp",
+          3e-6,
+          5,
+          want,
+          new GatedMlp(Epilogue.NONE),
+          x,
+          g,
+          u,
+          d,
+          bench.out(DType.F32, View.DENSE, m, h));
       Cell r = bench.f32(View.SLICED, 1, m, h);
       double[] sum = Reference.plus(want, r.values());
       bench.run(new GatedMlp(Epilogue.RESIDUAL), x, g, u, d, r, r);
@@ -244,7 +298,10 @@ abstract class CompositeCases {
               double stored =
                   s.dtype == DType.F8_E4M3FN
                       ? Bench.round(s.dtype, q)
-                      : Math.clamp(Math.rint(q), s.dtype == DType.I8 ? -127 : -8, s.dtype == DType.I8 ? 127 : 7);
+                      : Math.clamp(
+                          Math.rint(q),
+                          s.dtype == DType.I8 ? -127 : -8,
+                          s.dtype == DType.I8 ? 127 : 7);
               out[i] = stored * scale;
             }
           }
@@ -260,7 +317,8 @@ abstract class CompositeCases {
     Cell w = bench.weight(DType.F8_E4M3FN, QuantScheme.FP8_128X128, 1, 20, 256);
     Cell out = bench.out(DType.F32, View.DENSE, 3, 20);
     OperatorSpec spec = new QuantizedLinear(DType.F8_E4M3FN, (Blocked) QuantScheme.FP8_1X128);
-    bench.stream.enqueue(bench.plan(bench.planner, spec, x, w, out), x.view(), w.view(), out.view());
+    bench.stream.enqueue(
+        bench.plan(bench.planner, spec, x, w, out), x.view(), w.view(), out.view());
     double[] rounded =
         quantized(new Storage(DType.F8_E4M3FN, QuantScheme.FP8_1X128), x.values(), 1, 3, 256);
     bench.check("w8a8", out, Reference.linear(rounded, 0, 3, 256, w.values(), 0, 20), 3e-6, 10);
@@ -302,12 +360,27 @@ abstract class CompositeCases {
         for (int i = 0; i < 12; i++) {
           double[] v = Reference.part(x.values(), i * z[2], z[2]);
           Reference.rotate(
-              v, z[0], pairs, layout == RotaryEmbedding.Layout.HALF_SPLIT, cos.values(), sin.values(),
+              v,
+              z[0],
+              pairs,
+              layout == RotaryEmbedding.Layout.HALF_SPLIT,
+              cos.values(),
+              sin.values(),
               (int) positions.values()[i / 3]);
           System.arraycopy(v, 0, want, i * z[2], z[2]);
         }
         OperatorSpec spec = new RotaryEmbedding(layout, z[0], z[1]);
-        both(layout + " " + view, 1e-6, 1, want, spec, x, positions, cos, sin, bench.out(DType.F32, view, 4, 3, z[2]));
+        both(
+            layout + " " + view,
+            1e-6,
+            1,
+            want,
+            spec,
+            x,
+            positions,
+            cos,
+            sin,
+            bench.out(DType.F32, view, 4, 3, z[2]));
         bench.run(spec, x, positions, cos, sin, x);
         bench.check("in place", x, want, 1e-6, 1);
       }
@@ -332,10 +405,19 @@ abstract class CompositeCases {
         for (int t : new int[] {0, 2}) {
           double[] row = Reference.part(raw.values(), t * width, width);
           Reference.rotate(
-              row, z[0], z[1] / 2, layout == RotaryEmbedding.Layout.HALF_SPLIT, cos.values(), sin.values(),
+              row,
+              z[0],
+              z[1] / 2,
+              layout == RotaryEmbedding.Layout.HALF_SPLIT,
+              cos.values(),
+              sin.values(),
               (int) positions.values()[t]);
           System.arraycopy(
-              Reference.rmsNorm(Reference.part(row, 0, z[0]), 1, w.values(), 1e-6), 0, row, 0, z[0]);
+              Reference.rmsNorm(Reference.part(row, 0, z[0]), 1, w.values(), 1e-6),
+              0,
+              row,
+              0,
+              z[0]);
           for (int i = 0; i < width; i++) {
             want[(int) slots.values()[t] * width + i] = row[i];
           }
@@ -356,22 +438,50 @@ abstract class CompositeCases {
     Cell lengths = bench.i32(new double[] {0, 1, 37}, 3);
     double[] want = new double[2 * 3 * 37];
     for (int r = 0; r < 6; r++) {
-      double[] row = Arrays.stream(Reference.part(x.values(), r * 37, 37)).map(v -> v * 0.7).toArray();
+      double[] row =
+          Arrays.stream(Reference.part(x.values(), r * 37, 37)).map(v -> v * 0.7).toArray();
       System.arraycopy(Reference.softmax(row, (int) lengths.values()[r % 3]), 0, want, r * 37, 37);
     }
-    both("softmax", 3e-6, 0.01, want, new MaskedSoftmax(0.7), x, lengths, bench.out(DType.F32, View.DENSE, 2, 3, 37));
+    both(
+        "softmax",
+        3e-6,
+        0.01,
+        want,
+        new MaskedSoftmax(0.7),
+        x,
+        lengths,
+        bench.out(DType.F32, View.DENSE, 2, 3, 37));
     bench.run(new MaskedSoftmax(0.7), x, lengths, x);
     bench.check("in place", x, want, 3e-6, 0.01);
     for (View view : View.values()) {
       Cell g = bench.f32(view, 8, 3, 41);
       Cell u = bench.f32(View.DENSE, 1, 3, 41);
-      both("swiglu", 1e-6, 0.1, Reference.swiglu(g.values(), u.values()), new SwiGlu(), g, u, bench.out(DType.F32, view, 3, 41));
+      both(
+          "swiglu",
+          1e-6,
+          0.1,
+          Reference.swiglu(g.values(), u.values()),
+          new SwiGlu(),
+          g,
+          u,
+          bench.out(DType.F32, view, 3, 41));
     }
     for (DType dtype : new DType[] {DType.F32, DType.F16, DType.BF16}) {
       Cell table = bench.of(dtype, View.SLICED, bench.numbers(30 * 21, 1), 30, 21);
       Cell ids = bench.i32(new double[] {29, 0, 5, 5}, 4);
-      double[] rows = IntStream.range(0, 84).mapToDouble(i -> table.values()[(int) ids.values()[i / 21] * 21 + i % 21]).toArray();
-      both("embedding", 0, 0, rows, new EmbeddingLookup(), table, ids, bench.out(DType.F32, View.DENSE, 4, 21));
+      double[] rows =
+          IntStream.range(0, 84)
+              .mapToDouble(i -> table.values()[(int) ids.values()[i / 21] * 21 + i % 21])
+              .toArray();
+      both(
+          "embedding",
+          0,
+          0,
+          rows,
+          new EmbeddingLookup(),
+          table,
+          ids,
+          bench.out(DType.F32, View.DENSE, 4, 21));
     }
   }
 }

@@ -16,6 +16,7 @@ import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.HalRegistry;
 import dev.halcyon.hal.MemoryArena;
 import dev.halcyon.hal.Tensor;
+import dev.halcyon.hal.op.Dequantize;
 import dev.halcyon.hal.op.Epilogue;
 import dev.halcyon.hal.op.Linear;
 import dev.halcyon.hal.op.Unary;
@@ -69,12 +70,15 @@ final class DeviceTest {
     try (Device d = TestDevice.open("memory-mib", "64")) {
       try (MemoryArena arena = d.newArena(MemoryArena.Kind.PERSISTENT, "small")) {
         arena.allocate(TensorType.of(DType.U8, 40 << 20));
-        assertCode(HalErrorCode.OUT_OF_MEMORY, () -> arena.allocate(TensorType.of(DType.U8, 40 << 20)));
+        assertCode(
+            HalErrorCode.OUT_OF_MEMORY, () -> arena.allocate(TensorType.of(DType.U8, 40 << 20)));
       }
       try (MemoryArena arena = d.newArena(MemoryArena.Kind.PERSISTENT, "again")) {
         arena.allocate(TensorType.of(DType.U8, 60 << 20));
         long tooMuch = d.capabilities().maxAllocationBytes() + 1;
-        assertCode(HalErrorCode.ALLOCATION_TOO_LARGE, () -> arena.allocate(TensorType.of(DType.U8, tooMuch)));
+        assertCode(
+            HalErrorCode.ALLOCATION_TOO_LARGE,
+            () -> arena.allocate(TensorType.of(DType.U8, tooMuch)));
       }
     }
   }
@@ -122,7 +126,8 @@ final class DeviceTest {
         for (int shift : new int[] {0, 1, 2, 3, 5}) {
           int n = 9;
           int k = 70;
-          double[] w = Arrays.stream(bench.numbers(n * k, 1)).map(v -> Bench.round(dtype, v)).toArray();
+          double[] w =
+              Arrays.stream(bench.numbers(n * k, 1)).map(v -> Bench.round(dtype, v)).toArray();
           byte[] bytes = new byte[n * k * dtype.bits() / 8];
           for (int i = 0; i < w.length; i++) {
             Bench.put(MemorySegment.ofArray(bytes), dtype, i, w[i]);
@@ -143,7 +148,11 @@ final class DeviceTest {
               Cell out = bench.out(DType.F32, View.DENSE, m, n);
               bench.run(new Linear(Epilogue.NONE), x, cell, out);
               bench.check(
-                  dtype + " at " + shift, out, Reference.linear(x.values(), 0, m, k, w, 0, n), 2e-6, 10);
+                  dtype + " at " + shift,
+                  out,
+                  Reference.linear(x.values(), 0, m, k, w, 0, n),
+                  2e-6,
+                  10);
             }
             if (dtype == DType.F32) {
               Cell out = bench.out(DType.F32, View.DENSE, n, k);
@@ -163,7 +172,8 @@ final class DeviceTest {
     try (Bench bench = new Bench();
         Arena arena = Arena.ofShared();
         MemoryArena weights = bench.device.newArena(MemoryArena.Kind.WEIGHTS, "large")) {
-      long bytes = Math.min(bench.device.capabilities().maxAllocationBytes(), (3L << 30) / 2) & -4096;
+      long bytes =
+          Math.min(bench.device.capabilities().maxAllocationBytes(), (3L << 30) / 2) & -4096;
       if (!bench.device.capabilities().has(Feature.ZERO_COPY_IMPORT)) {
         return;
       }
@@ -179,7 +189,11 @@ final class DeviceTest {
       assertEquals(7, memory.get(ValueLayout.JAVA_BYTE, bytes - 2));
       long tooMuch = bench.device.capabilities().maxAllocationBytes() + 1;
       assertTrue(
-          weights.importHost(MemorySegment.ofAddress(memory.address()).reinterpret(tooMuch), TensorType.of(DType.U8, tooMuch)).isEmpty());
+          weights
+              .importHost(
+                  MemorySegment.ofAddress(memory.address()).reinterpret(tooMuch),
+                  TensorType.of(DType.U8, tooMuch))
+              .isEmpty());
     }
   }
 
@@ -196,18 +210,22 @@ final class DeviceTest {
         assertEquals(1.0 / 12, Arrays.stream(got).map(v -> v * v).average().orElseThrow(), 0.01);
       }
       for (DType dtype : new DType[] {DType.F8_E4M3FN, DType.I8, DType.I4}) {
-        Tensor q = bench.arena.allocate(TensorType.of(dtype, 64, 64).withQuant(QuantScheme.FP8_128X128));
+        Tensor q =
+            bench.arena.allocate(TensorType.of(dtype, 64, 64).withQuant(QuantScheme.FP8_128X128));
         fill.fillRandom(q, 5, 0.5);
         Cell out = bench.out(DType.F32, View.DENSE, 64, 64);
-        bench.run(new dev.halcyon.hal.op.Dequantize(), new Cell(q, q, new double[4096]), out);
+        bench.run(new Dequantize(), new Cell(q, q, new double[4096]), out);
         double[] got = bench.read(out);
         assertTrue(Arrays.stream(got).allMatch(v -> Math.abs(v) <= 0.5001));
-        assertTrue(Arrays.stream(got).map(v -> v * v).average().orElseThrow() > 0.06, "spread over the range");
+        assertTrue(
+            Arrays.stream(got).map(v -> v * v).average().orElseThrow() > 0.06,
+            "spread over the range");
       }
       assertCode(
           HalErrorCode.DTYPE_MISMATCH,
           () -> fill.fillRandom(bench.arena.allocate(TensorType.of(DType.I32, 4)), 1, 1));
-      double rate = ((BandwidthProbe) bench.device.backend()).readBytesPerSecond(Duration.ofMillis(200));
+      double rate =
+          ((BandwidthProbe) bench.device.backend()).readBytesPerSecond(Duration.ofMillis(200));
       assertTrue(rate > 1e8 && rate < 1e13, rate + " bytes per second");
     }
   }

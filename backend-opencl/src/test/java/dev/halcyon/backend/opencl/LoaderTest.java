@@ -2,12 +2,20 @@ package dev.halcyon.backend.opencl;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.halcyon.hal.Device;
+import dev.halcyon.hal.HalErrorCode;
+import dev.halcyon.hal.HalException;
+import dev.halcyon.hal.op.Unary;
+import dev.halcyon.hal.tensor.DType;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -27,13 +35,19 @@ final class LoaderTest {
     TestDevice.require();
   }
 
-  private String run(Map<String, String> environment, String... options) throws IOException, InterruptedException {
+  private String run(Map<String, String> environment, String... options)
+      throws IOException, InterruptedException {
     List<String> command =
         Stream.concat(
-                Stream.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED"),
+                Stream.of(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "--enable-native-access=ALL-UNNAMED"),
                 Stream.concat(
                     Stream.of(options),
-                    Stream.of("-cp", System.getProperty("java.class.path"), ProbeProgram.class.getName())))
+                    Stream.of(
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        ProbeProgram.class.getName())))
             .toList();
     ProcessBuilder b = new ProcessBuilder(command).redirectErrorStream(true);
     b.environment().putAll(environment);
@@ -46,7 +60,8 @@ final class LoaderTest {
   @Test
   void noDriverIsUnavailableWithARemedy() throws Exception {
     String text = run(Map.of("OCL_ICD_VENDORS", folder + "/"));
-    assertTrue(text.contains("Unavailable[reason=the OpenCL loader is installed but no driver"), text);
+    assertTrue(
+        text.contains("Unavailable[reason=the OpenCL loader is installed but no driver"), text);
     assertTrue(text.contains("apt-get install pocl-opencl-icd"), text);
     assertTrue(text.contains("HAL-1103"), text);
   }
@@ -65,12 +80,17 @@ final class LoaderTest {
     Path temporary = Files.createDirectory(folder.resolve("tmp"));
     Path planted = temporary.resolve("libJOCL_2_0_6-linux-x86_64.so");
     Files.writeString(planted, "planted by somebody else");
-    String[] options = {"-Dhalcyon.cache=" + folder.resolve("cache"), "-Djava.io.tmpdir=" + temporary};
+    String[] options = {
+      "-Dhalcyon.cache=" + folder.resolve("cache"), "-Djava.io.tmpdir=" + temporary
+    };
     assertTrue(run(Map.of(), options).contains("opened"));
     try (Stream<Path> files = Files.walk(folder.resolve("cache"))) {
       Path library = files.filter(f -> f.toString().endsWith(".so")).findFirst().orElseThrow();
       for (Path p = library.getParent(); !p.equals(folder.resolve("cache")); p = p.getParent()) {
-        assertEquals("rwx------", PosixFilePermissions.toString(Files.getPosixFilePermissions(p)), p.toString());
+        assertEquals(
+            "rwx------",
+            PosixFilePermissions.toString(Files.getPosixFilePermissions(p)),
+            p.toString());
       }
       // a damaged file is replaced
       Files.writeString(library, "damaged");
@@ -101,9 +121,10 @@ final class LoaderTest {
       bad[bad.length / 2] ^= 1;
       Files.write(first, bad);
       add();
-      assertEquals(PrivateCache.sha256(good).length(), 64);
-      assertTrue(
-          java.util.Arrays.equals(PrivateCache.sha256(java.util.Arrays.copyOfRange(Files.readAllBytes(first), 64, good.length)).getBytes(), java.util.Arrays.copyOf(Files.readAllBytes(first), 64)),
+      byte[] rebuilt = Files.readAllBytes(first);
+      assertEquals(
+          PrivateCache.sha256(Arrays.copyOfRange(rebuilt, 64, rebuilt.length)),
+          new String(rebuilt, 0, 64, StandardCharsets.US_ASCII),
           "the damaged file was replaced by a whole one");
       Files.write(first, new byte[3]);
       add();
@@ -120,21 +141,26 @@ final class LoaderTest {
   private static void add() {
     try (Bench bench = new Bench("program-cache", "1")) {
       Bench.Cell a = bench.f32(5);
-      Bench.Cell out = bench.out(dev.halcyon.hal.tensor.DType.F32, Bench.View.DENSE, 5);
-      bench.run(new dev.halcyon.hal.op.Unary(dev.halcyon.hal.op.Unary.Op.ABS), a, out);
-      bench.check("abs", out, java.util.Arrays.stream(a.values()).map(Math::abs).toArray(), 0, 0);
+      Bench.Cell out = bench.out(DType.F32, Bench.View.DENSE, 5);
+      bench.run(new Unary(Unary.Op.ABS), a, out);
+      bench.check("abs", out, Arrays.stream(a.values()).map(Math::abs).toArray(), 0, 0);
     }
   }
 
   @Test
   void buildFailuresCarryTheLog() {
-    try (dev.halcyon.hal.Device d = TestDevice.open()) {
+    try (Device d = TestDevice.open()) {
       OpenClDevice device = (OpenClDevice) d.backend();
-      dev.halcyon.hal.HalException e =
-          org.junit.jupiter.api.Assertions.assertThrows(
-              dev.halcyon.hal.HalException.class,
-              () -> device.programs().get(OpenClPrograms.Key.of("elementwise", "-DKIND=0 -DTO=0 -DOP=0 -DARITY=none")));
-      assertEquals(dev.halcyon.hal.HalErrorCode.KERNEL_BUILD_FAILED, e.code());
+      HalException e =
+          assertThrows(
+              HalException.class,
+              () ->
+                  device
+                      .programs()
+                      .get(
+                          OpenClPrograms.Key.of(
+                              "elementwise", "-DKIND=0 -DTO=0 -DOP=0 -DARITY=none")));
+      assertEquals(HalErrorCode.KERNEL_BUILD_FAILED, e.code());
       assertTrue(e.nativeStatus().isPresent());
       assertTrue(e.what().contains("error"), e.what());
     }

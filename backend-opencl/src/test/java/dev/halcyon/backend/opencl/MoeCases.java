@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -38,7 +39,7 @@ abstract class MoeCases {
     bench.close();
   }
 
-  static java.util.stream.Stream<Storage> storages() {
+  static Stream<Storage> storages() {
     return CompositeCases.storages();
   }
 
@@ -54,7 +55,10 @@ abstract class MoeCases {
       for (MoeGating.Choice choice : MoeGating.Choice.values()) {
         for (MoeGating.GroupRule rule : MoeGating.GroupRule.values()) {
           for (MoeGating.Normalization norm : MoeGating.Normalization.values()) {
-            for (int[] z : new int[][] {{15, 5, 2, 4}, {32, 1, 1, 6}, {8, 8, 3, 2}, {7, 1, 1, 7}, {64, 8, 4, 8}}) {
+            for (int[] z :
+                new int[][] {
+                  {15, 5, 2, 4}, {32, 1, 1, 6}, {8, 8, 3, 2}, {7, 1, 1, 7}, {64, 8, 4, 8}
+                }) {
               gating(new MoeGating(z[3], z[1], z[2], rule, scoring, choice, norm, 2.5), z[0]);
             }
           }
@@ -72,7 +76,8 @@ abstract class MoeCases {
       values[experts + e] = values[experts + e - 1];
     }
     Cell logits = bench.of(DType.F32, View.SLICED, values, tokens, experts);
-    double[] biases = s.choice() == MoeGating.Choice.BIASED ? bench.numbers(experts, 1) : new double[experts];
+    double[] biases =
+        s.choice() == MoeGating.Choice.BIASED ? bench.numbers(experts, 1) : new double[experts];
     Arrays.fill(biases, 0, Math.min(experts, 3), s.choice() == MoeGating.Choice.BIASED ? -1.5 : 0);
     Cell bias = bench.of(DType.F32, View.DENSE, biases, experts);
     double[] weights = new double[tokens * s.topK()];
@@ -83,7 +88,10 @@ abstract class MoeCases {
           s.scoring() == MoeGating.Scoring.SIGMOID
               ? Arrays.stream(row).map(x -> 1 / (1 + Math.exp(-x))).toArray()
               : Reference.softmax(row, experts);
-      double[] by = IntStream.range(0, experts).mapToDouble(e -> (float) ((float) score[e] + (float) biases[e])).toArray();
+      double[] by =
+          IntStream.range(0, experts)
+              .mapToDouble(e -> (float) ((float) score[e] + (float) biases[e]))
+              .toArray();
       int per = experts / s.groups();
       double[] group = new double[s.groups()];
       for (int g = 0; g < group.length; g++) {
@@ -95,7 +103,10 @@ abstract class MoeCases {
         }
       }
       List<Integer> kept = Arrays.asList(ranked(group)).subList(0, s.groupTopK());
-      double[] limited = IntStream.range(0, experts).mapToDouble(e -> kept.contains(e / per) ? by[e] : Double.NEGATIVE_INFINITY).toArray();
+      double[] limited =
+          IntStream.range(0, experts)
+              .mapToDouble(e -> kept.contains(e / per) ? by[e] : Double.NEGATIVE_INFINITY)
+              .toArray();
       Integer[] chosen = ranked(limited);
       double sum = 1e-20;
       for (int j = 0; j < s.topK(); j++) {
@@ -104,13 +115,18 @@ abstract class MoeCases {
       for (int j = 0; j < s.topK(); j++) {
         ids[t * s.topK() + j] = chosen[j];
         weights[t * s.topK() + j] =
-            score[chosen[j]] / (s.normalization() == MoeGating.Normalization.SUM ? sum : 1) * s.scale();
+            score[chosen[j]]
+                / (s.normalization() == MoeGating.Normalization.SUM ? sum : 1)
+                * s.scale();
       }
     }
     for (boolean nativeRun : new boolean[] {true, false}) {
       Cell w = bench.out(DType.F32, View.SLICED, tokens, s.topK());
       Cell i = bench.out(DType.I32, View.DENSE, tokens, s.topK());
-      Cell[] cells = s.choice() == MoeGating.Choice.BIASED ? new Cell[] {logits, bias, w, i} : new Cell[] {logits, w, i};
+      Cell[] cells =
+          s.choice() == MoeGating.Choice.BIASED
+              ? new Cell[] {logits, bias, w, i}
+              : new Cell[] {logits, w, i};
       if (nativeRun) {
         bench.run(s, cells);
       } else {
@@ -185,7 +201,8 @@ abstract class MoeCases {
       double[] want = new double[11 * n];
       for (int e = 0; e < experts; e++) {
         int rows = (int) (offsets[e + 1] - offsets[e]);
-        double[] part = Reference.linear(x.values(), (int) offsets[e] * k, rows, k, w.values(), e * n * k, n);
+        double[] part =
+            Reference.linear(x.values(), (int) offsets[e] * k, rows, k, w.values(), e * n * k, n);
         System.arraycopy(part, 0, want, (int) offsets[e] * n, part.length);
       }
       bench.run(new GroupedMatMul(), x, bench.i32(offsets, 6), w, out);
@@ -201,7 +218,8 @@ abstract class MoeCases {
   @ParameterizedTest
   @MethodSource("storages")
   void ffn(Storage s) {
-    for (int[] z : new int[][] {{1, 32, 24, 16}, {2, 84, 10, 0}, {17, 64, 9, 7}, {30, 20, 12, 18}}) {
+    for (int[] z :
+        new int[][] {{1, 32, 24, 16}, {2, 84, 10, 0}, {17, 64, 9, 7}, {30, 20, 12, 18}}) {
       for (Epilogue epilogue : new Epilogue[] {Epilogue.NONE, Epilogue.RESIDUAL}) {
         ffn(s, z[0], z[1], z[2], z[3], epilogue);
       }
@@ -228,7 +246,14 @@ abstract class MoeCases {
       int e = (int) routing[i];
       double[] one =
           Reference.mlp(
-              x.values(), i / k * hidden, hidden, inter, g.values(), u.values(), e * inter * hidden, d.values(),
+              x.values(),
+              i / k * hidden,
+              hidden,
+              inter,
+              g.values(),
+              u.values(),
+              e * inter * hidden,
+              d.values(),
               e * inter * hidden);
       for (int j = 0; j < hidden; j++) {
         want[i / k * hidden + j] += weights.values()[i] * one[j];
@@ -240,7 +265,9 @@ abstract class MoeCases {
       Cell sd = bench.weight(s.dtype(), s.scheme(), 0.3, hidden, wide);
       cells.addAll(List.of(sg, su, sd));
       for (int t = 0; t < tokens; t++) {
-        double[] one = Reference.mlp(x.values(), t * hidden, hidden, wide, sg.values(), su.values(), 0, sd.values(), 0);
+        double[] one =
+            Reference.mlp(
+                x.values(), t * hidden, hidden, wide, sg.values(), su.values(), 0, sd.values(), 0);
         for (int j = 0; j < hidden; j++) {
           want[t * hidden + j] += one[j];
         }

@@ -84,7 +84,10 @@ abstract class PrimitiveCases {
       case SUB -> a - b;
       case MUL -> a * b;
       case DIV -> integer ? b == 0 ? 0 : Math.floor(a / b) : a / b;
-      case MOD -> b == 0 && integer ? 0 : integer ? Math.floorMod((long) a, (long) b) : a - Math.floor(a / b) * b;
+      case MOD ->
+          b == 0 && integer
+              ? 0
+              : integer ? Math.floorMod((long) a, (long) b) : a - Math.floor(a / b) * b;
       case MAX -> Math.max(a, b);
       case MIN -> Math.min(a, b);
       case EQUAL -> a == b ? 1 : 0;
@@ -99,8 +102,10 @@ abstract class PrimitiveCases {
     for (DType dtype : new DType[] {DType.F32, DType.I32}) {
       boolean integer = dtype == DType.I32;
       for (Binary.Op op : Binary.Op.values()) {
-        double[] left = integer ? shifted(bench.integers(3 * 5 * 13, 41), -20) : bench.numbers(3 * 5 * 13, 4);
-        double[] right = integer ? shifted(bench.integers(5 * 13, 9), -4) : bench.numbers(5 * 13, 4);
+        double[] left =
+            integer ? shifted(bench.integers(3 * 5 * 13, 41), -20) : bench.numbers(3 * 5 * 13, 4);
+        double[] right =
+            integer ? shifted(bench.integers(5 * 13, 9), -4) : bench.numbers(5 * 13, 4);
         left[3] = right[3];
         Cell a = bench.of(dtype, view, left, 3, 5, 13);
         Cell b = bench.of(dtype, view, right, 5, 13);
@@ -184,7 +189,8 @@ abstract class PrimitiveCases {
       if (dtype != DType.F8_E4M3FN) {
         Cell filled = bench.out(dtype, view, 3, 10);
         bench.run(new Fill(3), filled);
-        bench.checkExact("fill " + dtype, filled, IntStream.range(0, 30).mapToDouble(i -> 3).toArray());
+        bench.checkExact(
+            "fill " + dtype, filled, IntStream.range(0, 30).mapToDouble(i -> 3).toArray());
       }
       Cell in = bench.of(dtype, view, bench.integers(3 * 5 * 7, 100), 3, 5, 7);
       Cell out = bench.out(dtype, View.values()[(view.ordinal() + 2) % 4], 3, 5, 7);
@@ -213,7 +219,8 @@ abstract class PrimitiveCases {
     bench.checkExact("bf16 above the tie", f, new double[] {1.0078125, 1.0078125, 1.0078125});
     Cell inf = bench.out(DType.F32, View.DENSE, 2);
     bench.run(new Fill(Double.NEGATIVE_INFINITY), inf);
-    bench.checkExact("-inf", inf, new double[] {Double.NEGATIVE_INFINITY, Double.NEGATIVE_INFINITY});
+    bench.checkExact(
+        "-inf", inf, new double[] {Double.NEGATIVE_INFINITY, Double.NEGATIVE_INFINITY});
     Cell scalar = bench.out(DType.F32, View.DENSE);
     bench.run(new Fill(5), scalar);
     bench.checkExact("rank 0", scalar, new double[] {5});
@@ -224,10 +231,54 @@ abstract class PrimitiveCases {
   void castEveryPair() {
     double inf = Double.POSITIVE_INFINITY;
     double[] special = {
-      0, -0.0, 1, -1, 0.5, 1.5, 2.5, 65504, 65519.99, 65520, 1e-8, 5.9604645e-8, 2.98e-8, 8.9e-8, 6.1e-5, 448, 449, 464,
-      500, -448, 0.001953125, 0.0009765625, 0.0009765626, 0.0029, 1e38, 3e38, 1e-38, 1e-40, 1e-45, 127.4, 127.6, 128,
-      -128.9, 255.7, 256, -3, 2147483520.0, 2147483648.0, -2147483648.0, 3e9, 9.3e18, -9.3e18, inf, -inf, Double.NaN,
-      16777217, 1.00390625, 1.01171875
+      0,
+      -0.0,
+      1,
+      -1,
+      0.5,
+      1.5,
+      2.5,
+      65504,
+      65519.99,
+      65520,
+      1e-8,
+      5.9604645e-8,
+      2.98e-8,
+      8.9e-8,
+      6.1e-5,
+      448,
+      449,
+      464,
+      500,
+      -448,
+      0.001953125,
+      0.0009765625,
+      0.0009765626,
+      0.0029,
+      1e38,
+      3e38,
+      1e-38,
+      1e-40,
+      1e-45,
+      127.4,
+      127.6,
+      128,
+      -128.9,
+      255.7,
+      256,
+      -3,
+      2147483520.0,
+      2147483648.0,
+      -2147483648.0,
+      3e9,
+      9.3e18,
+      -9.3e18,
+      inf,
+      -inf,
+      Double.NaN,
+      16777217,
+      1.00390625,
+      1.01171875
     };
     DType[] all = {
       DType.F32, DType.F16, DType.BF16, DType.F8_E4M3FN, DType.I64, DType.I32, DType.I8, DType.U8
@@ -235,13 +286,20 @@ abstract class PrimitiveCases {
     for (DType from : all) {
       double[] values =
           from.isFloating()
-              ? join(special, bench.numbers(200, 300), bench.numbers(100, 0.01), bench.numbers(50, 1e-4))
-              : join(bench.integers(40, 256), new double[] {-1, -128, 127, 128, 255, 256, 65535, 16777217, 2147483647.0});
+              ? join(
+                  special,
+                  bench.numbers(200, 300),
+                  bench.numbers(100, 0.01),
+                  bench.numbers(50, 1e-4))
+              : join(
+                  bench.integers(40, 256),
+                  new double[] {-1, -128, 127, 128, 255, 256, 65535, 16777217, 2147483647.0});
       Cell in = bench.of(from, View.SLICED, values, values.length);
       for (DType to : all) {
         Cell out = bench.out(to, View.STEPPED, values.length);
         bench.run(new Cast(), in, out);
-        bench.checkExact(from + " to " + to, out, Arrays.stream(in.values()).map(v -> cast(to, v)).toArray());
+        bench.checkExact(
+            from + " to " + to, out, Arrays.stream(in.values()).map(v -> cast(to, v)).toArray());
       }
     }
   }
@@ -266,7 +324,10 @@ abstract class PrimitiveCases {
   void reduce(View view) {
     for (long n : new long[] {1, 5, 37, 300}) {
       for (DType dtype : new DType[] {DType.F32, DType.I32}) {
-        double[] v = dtype == DType.I32 ? shifted(bench.integers(6 * n, 1000), -500) : bench.numbers(6 * n, 1);
+        double[] v =
+            dtype == DType.I32
+                ? shifted(bench.integers(6 * n, 1000), -500)
+                : bench.numbers(6 * n, 1);
         Cell in = bench.of(dtype, view, v, 2, 3, n);
         for (Reduce.Op op : Reduce.Op.values()) {
           Cell out = bench.out(dtype, view == View.TRANSPOSED ? View.DENSE : view, 2, 3, 1);
@@ -381,7 +442,8 @@ abstract class PrimitiveCases {
     Cell index = bench.of(DType.I32, view, new double[] {5, -1, 2}, 3);
     Cell out = bench.out(DType.I32, view, 3);
     bench.run(new Gather(), scalars, index, out);
-    bench.checkExact("gather scalars", out, new double[] {scalars.values()[5], 0, scalars.values()[2]});
+    bench.checkExact(
+        "gather scalars", out, new double[] {scalars.values()[5], 0, scalars.values()[2]});
   }
 
   @ParameterizedTest
@@ -457,7 +519,8 @@ abstract class PrimitiveCases {
     assertEquals(6, zeros.values().length);
   }
 
-  private static double[] product(double[] a, double[] b, int batches, int bBatches, long m, long k, long n) {
+  private static double[] product(
+      double[] a, double[] b, int batches, int bBatches, long m, long k, long n) {
     double[] out = new double[(int) (batches * m * n)];
     for (int i = 0; i < batches; i++) {
       int at = i % bBatches;

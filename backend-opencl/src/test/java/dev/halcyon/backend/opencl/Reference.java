@@ -3,7 +3,10 @@ package dev.halcyon.backend.opencl;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 
-/** Composites in plain double arithmetic, from their formulas; shares no code with kernels or decompositions. */
+/**
+ * Composites in plain double arithmetic, from their formulas; shares no code with kernels or
+ * decompositions.
+ */
 final class Reference {
   private Reference() {}
 
@@ -27,13 +30,27 @@ final class Reference {
   }
 
   static double[] swiglu(double[] g, double[] u) {
-    return IntStream.range(0, g.length).mapToDouble(i -> g[i] / (1 + Math.exp(-g[i])) * u[i]).toArray();
+    return IntStream.range(0, g.length)
+        .mapToDouble(i -> g[i] / (1 + Math.exp(-g[i])) * u[i])
+        .toArray();
   }
 
-  /** The gated block on one token from {@code x0}, with weights from {@code w0} (gate, up) and {@code d0} (down). */
+  /**
+   * The gated block on one token from {@code x0}, with weights from {@code w0} (gate, up) and
+   * {@code d0} (down).
+   */
   static double[] mlp(
-      double[] x, int x0, int hidden, int inter, double[] g, double[] u, int w0, double[] d, int d0) {
-    double[] a = swiglu(linear(x, x0, 1, hidden, g, w0, inter), linear(x, x0, 1, hidden, u, w0, inter));
+      double[] x,
+      int x0,
+      int hidden,
+      int inter,
+      double[] g,
+      double[] u,
+      int w0,
+      double[] d,
+      int d0) {
+    double[] a =
+        swiglu(linear(x, x0, 1, hidden, g, w0, inter), linear(x, x0, 1, hidden, u, w0, inter));
     return linear(a, 0, 1, inter, d, d0, hidden);
   }
 
@@ -54,7 +71,8 @@ final class Reference {
   }
 
   /** Rotates {@code pairs} pairs of v from {@code first} on. */
-  static void rotate(double[] v, int first, int pairs, boolean split, double[] cos, double[] sin, int position) {
+  static void rotate(
+      double[] v, int first, int pairs, boolean split, double[] cos, double[] sin, int position) {
     double[] old = v.clone();
     for (int i = 0; i < pairs; i++) {
       int a = first + (split ? i : 2 * i);
@@ -86,7 +104,8 @@ final class Reference {
   }
 
   /** Attention of one query over given key and value vectors. */
-  static double[] attend(double[] q, double[][] keys, double[][] values, int valueDim, double scale) {
+  static double[] attend(
+      double[] q, double[][] keys, double[][] values, int valueDim, double scale) {
     double[] scores = new double[keys.length];
     for (int p = 0; p < keys.length; p++) {
       for (int i = 0; i < q.length; i++) {

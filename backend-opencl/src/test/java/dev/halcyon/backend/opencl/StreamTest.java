@@ -9,6 +9,7 @@ import dev.halcyon.backend.opencl.Bench.Cell;
 import dev.halcyon.backend.opencl.Bench.View;
 import dev.halcyon.hal.CommandGraph;
 import dev.halcyon.hal.CommandStream;
+import dev.halcyon.hal.DeviceCapabilities;
 import dev.halcyon.hal.Fence;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
@@ -54,7 +55,11 @@ final class StreamTest {
       Cell one = bench.of(DType.F32, View.DENSE, new double[] {1}, 1);
       for (int i = 0; i < 100; i++) {
         CommandStream s = i % 2 == 0 ? a : b;
-        s.enqueue(bench.plan(bench.planner, new Binary(Binary.Op.ADD), x, one, x), x.view(), one.view(), x.view());
+        s.enqueue(
+            bench.plan(bench.planner, new Binary(Binary.Op.ADD), x, one, x),
+            x.view(),
+            one.view(),
+            x.view());
         Fence f = s.record();
         (i % 2 == 0 ? b : a).waitFor(f);
         if (i == 99) {
@@ -80,7 +85,8 @@ final class StreamTest {
           new Thread(
               () -> {
                 try (CommandStream s = bench.device.newStream("thread " + id);
-                    MemoryArena arena = bench.device.newArena(MemoryArena.Kind.PERSISTENT, "thread " + id)) {
+                    MemoryArena arena =
+                        bench.device.newArena(MemoryArena.Kind.PERSISTENT, "thread " + id)) {
                   Operators ops = new Operators(bench.planner, s);
                   Tensor x = arena.allocate(TensorType.of(DType.F32, 5000));
                   Tensor y = arena.allocate(TensorType.of(DType.F32, 5000));
@@ -133,7 +139,8 @@ final class StreamTest {
     Cell w = bench.f32(2048, 2048);
     Cell out = bench.out(DType.F32, View.DENSE, 2048, 2048);
     bench.run(new Linear(Epilogue.NONE), x, w, out);
-    HalException e = assertThrows(HalException.class, () -> bench.stream.synchronize(Duration.ofNanos(1)));
+    HalException e =
+        assertThrows(HalException.class, () -> bench.stream.synchronize(Duration.ofNanos(1)));
     assertEquals(HalErrorCode.DEADLINE_EXCEEDED, e.code());
     bench.stream.synchronize(LONG);
   }
@@ -169,8 +176,10 @@ final class StreamTest {
         b.stream.beginCapture();
         body.run();
         try (CommandGraph graph = b.stream.endCapture()) {
-          boolean nativeGraphs = b.device.capabilities().has(dev.halcyon.hal.DeviceCapabilities.Feature.NATIVE_GRAPHS);
-          assertEquals(nativeGraphs ? CommandGraph.Kind.NATIVE : CommandGraph.Kind.REPLAYED, graph.kind());
+          boolean nativeGraphs =
+              b.device.capabilities().has(DeviceCapabilities.Feature.NATIVE_GRAPHS);
+          assertEquals(
+              nativeGraphs ? CommandGraph.Kind.NATIVE : CommandGraph.Kind.REPLAYED, graph.kind());
           assertEquals(kind.equals("2"), !nativeGraphs || kind.equals("2"));
           long before = b.stream.launches();
           b.stream.replay(graph);

@@ -54,6 +54,14 @@ typedef ushort ushort_u;
 #define STL(p, v) (*(__global long_u*)(p) = (v))
 #define STH(p, v) (*(__global ushort_u*)(p) = (v))
 
+// Memory streams on CPUs: the hardware's prefetchers alone reach half of the bandwidth.
+#define AHEAD 8192
+#if UNALIGNED && defined(__clang__)
+#define PREFETCH(p) __builtin_prefetch((const void*)(size_t)((p) + AHEAD), 0, 3)
+#else
+#define PREFETCH(p)
+#endif
+
 #if LANES > 1
 #define LID ((int)get_local_id(0))
 #define SYNC barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE)

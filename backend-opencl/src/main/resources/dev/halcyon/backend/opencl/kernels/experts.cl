@@ -8,8 +8,6 @@
 //   grouped: out[s] = W_e x[s]; grouped_gate_up: out[s] = silu(G_e x[t]) * (U_e x[t]) with t = slots[s] / k.
 // Layout: rows adjacent in the last axis, other strides in elements. epilogue: 0 none (e unused), 2 residual.
 // Accuracy: BOUND(K), f32 accumulation; ids outside the experts are clamped.
-static inline float silu(float g) { return g / (1.0f + exp(-g)); }
-
 #ifdef DECODE
 __kernel void moe_gate_up(SRC x, long x_o, SRC ids, long i_o, WEIGHT(g), WEIGHT(u),
 #if SHARED
@@ -69,8 +67,10 @@ __kernel void moe_gate_up(SRC x, long x_o, SRC ids, long i_o, WEIGHT(g), WEIGHT(
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, H, d);
       if (LID == 0) {
+        float y[PAIRS];
+        tile_swiglu(d, y);
         for (int n = 0; n < NT / 2; n++) {
-          if (r + n < end) STF(act + (long)(r + n) * 4, silu(d[0][n]) * d[0][n + NT / 2]);
+          if (r + n < end) STF(act + (long)(r + n) * 4, y[n]);
         }
       }
     }
@@ -216,10 +216,12 @@ __kernel void grouped_gate_up(SRC x, long x_o, SRC offsets, long off_o, SRC slot
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, K, d);
       if (LID == 0) {
+        float y[PAIRS];
+        tile_swiglu(d, y);
         for (int m = 0; m < MT; m++) {
           for (int n = 0; n < NT / 2; n++) {
             if (s + m < s1 && r + n < r1) {
-              STF(out + ((s + m) * ot + r + n) * 4, silu(d[m][n]) * d[m][n + NT / 2]);
+              STF(out + ((s + m) * ot + r + n) * 4, y[m * (NT / 2) + n]);
             }
           }
         }

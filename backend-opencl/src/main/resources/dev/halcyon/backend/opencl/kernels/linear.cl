@@ -51,8 +51,6 @@ __kernel void linear(SRC x, long x_o, WEIGHT(w),
   }
 }
 
-static inline float silu(float g) { return g / (1.0f + exp(-g)); }
-
 __kernel void gate_up(SRC x, long x_o, WEIGHT(g), WEIGHT(u), MUT out, long out_o, int M, int N, int K, long xt,
                       long gr, long ur, long ot, int chunk, int block) {
   LANE_MEMORY
@@ -86,10 +84,12 @@ __kernel void gate_up(SRC x, long x_o, WEIGHT(g), WEIGHT(u), MUT out, long out_o
       float d[MT][NT];
       TILE_DOT(xp, wp, we, sp, se, K, d);
       if (LID == 0) {
+        float y[PAIRS];
+        tile_swiglu(d, y);
         for (int m = 0; m < MT; m++) {
           for (int n = 0; n < NT / 2; n++) {
             if (t + m < t1 && r + n < r1) {
-              STF(out + ((t + m) * ot + r + n) * 4, silu(d[m][n]) * d[m][n + NT / 2]);
+              STF(out + ((t + m) * ot + r + n) * 4, y[m * (NT / 2) + n]);
             }
           }
         }

@@ -36,6 +36,7 @@ __kernel void read_all(SRC a, long a_o, MUT out, long out_o, long vectors) {
   long i = get_global_id(0) * each;
   const long end = min(i + each, vectors);
   for (; i + 4 <= end; i += 4) {
+    UNROLL for (int b = 0; b < 16 * VW; b += 64) PREFETCH(a + i * VW * 4 + b);
     s0 += LDFV(a + i * VW * 4);
     s1 += LDFV(a + (i + 1) * VW * 4);
     s2 += LDFV(a + (i + 2) * VW * 4);

@@ -4,12 +4,52 @@
 // x_m: f32 rows (bytes); w_n: weight base and element index of the row's first element; scale_n likewise. All lanes of a
 // group call it; the sums are valid in lane 0 (with one lane: in the caller).
 // Accuracy: f32 products and sums in LANES * VW interleaved chains: BOUND(K).
+//
+// One token on a CPU is a matter of memory alone: rows are then read one after the other, in the order they lie in, with
+// prefetches in front; reading several rows side by side halves the bandwidth.
+#if MT == 1 && LANES == 1 && WVEC
+static inline float row_dot(SRC x, SRC w, long we, SRC ws, long se, int K) {
+  fv acc[4];
+  UNROLL for (int j = 0; j < 4; j++) acc[j] = (fv)(0.0f);
+  int k = 0;
+  for (; k + 4 * VW <= K; k += 4 * VW) {
+    UNROLL for (int b = 0; b < 4 * VW * WBITS / 8; b += 64) PREFETCH(w + (we + k) * WBITS / 8 + b);
+    UNROLL for (int j = 0; j < 4; j++) {
+      fv wt = wv(w, we + k + j * VW);
+#if SC
+      wt *= SCALE(ws, se + SCOL(k + j * VW));
+#endif
+      acc[j] += LDFV(x + (long)(k + j * VW) * 4) * wt;
+    }
+  }
+  for (; k + VW <= K; k += VW) {
+    fv wt = wv(w, we + k);
+#if SC
+    wt *= SCALE(ws, se + SCOL(k));
+#endif
+    acc[0] += LDFV(x + (long)k * 4) * wt;
+  }
+  float d = sum_of((acc[0] + acc[1]) + (acc[2] + acc[3]));
+  for (; k < K; k++) {
+    float wt = w1(w, we + k);
+#if SC
+    wt *= SCALE(ws, se + SCOL(k));
+#endif
+    d += LDF(x + (long)k * 4) * wt;
+  }
+  return d;
+}
+#endif
+
 static inline void tile_dot(SRC x[MT], SRC w[NT], long we[NT], SRC ws[NT], long se[NT], int K, float d[MT][NT]
 #if LANES > 1
                      ,
                      __local float* lane_memory
 #endif
 ) {
+#if MT == 1 && LANES == 1 && WVEC
+  for (int n = 0; n < NT; n++) d[0][n] = row_dot(x[0], w[n], we[n], ws[n], se[n], K);
+#else
   int k = LID * VW;
 #if WVEC
   fv acc[MT][NT];
@@ -53,6 +93,7 @@ static inline void tile_dot(SRC x[MT], SRC w[NT], long we[NT], SRC ws[NT], long 
     UNROLL for (int n = 0; n < NT; n++) d[m][n] = lanes_sum(d[m][n], lane_memory);
   }
 #endif
+#endif
 }
 
 #if LANES > 1
@@ -60,3 +101,28 @@ static inline void tile_dot(SRC x[MT], SRC w[NT], long we[NT], SRC ws[NT], long 
 #else
 #define TILE_DOT(x, w, we, ws, se, K, d) tile_dot(x, w, we, ws, se, K, d)
 #endif
+
+// silu(g) * u of the first half of each tile row with the second: PAIRS values, eight at a time where there are so many.
+#define PAIRS (MT * (NT / 2))
+static inline void tile_swiglu(float d[MT][NT], float* out) {
+#if PAIRS % 8 == 0
+  float g[PAIRS];
+  float u[PAIRS];
+  for (int m = 0; m < MT; m++) {
+    for (int n = 0; n < NT / 2; n++) {
+      g[m * (NT / 2) + n] = d[m][n];
+      u[m * (NT / 2) + n] = d[m][n + NT / 2];
+    }
+  }
+  for (int i = 0; i < PAIRS; i += 8) {
+    const float8 v = vload8(0, g + i);
+    vstore8(v / (1.0f + exp(-v)) * vload8(0, u + i), 0, out + i);
+  }
+#else
+  for (int m = 0; m < MT; m++) {
+    for (int n = 0; n < NT / 2; n++) {
+      out[m * (NT / 2) + n] = d[m][n] / (1.0f + exp(-d[m][n])) * d[m][n + NT / 2];
+    }
+  }
+#endif
+}
