@@ -70,6 +70,7 @@ final class AttentionPlans extends PlanFamily {
                 .ints(spec.blockSize(), table.dim(1), splits)
                 .real(spec.scale())
                 .longs(cache.dim(0))
+                .ints(table.dim(0))
                 .groups(splits, headGroups, tokens),
             kernel(program, "mla_combine")
                 .workspace(0)
@@ -178,6 +179,7 @@ final class AttentionPlans extends PlanFamily {
               .longs(stride(out, 0), stride(out, 1))
               .ints(span, p0, run, p0 + run >= span ? 1 : 0)
               .real(spec.scale())
+              .ints(sequences)
               .groups(Math.ceilDiv(tokens, TOKENS), heads, 1));
     }
     return plan("expand, attend", bytes, calls);

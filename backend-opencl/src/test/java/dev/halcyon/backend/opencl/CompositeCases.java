@@ -353,7 +353,7 @@ abstract class CompositeCases {
       for (View view : View.values()) {
         int pairs = z[1] / 2;
         Cell x = bench.f32(view, 1, 4, 3, z[2]);
-        Cell positions = bench.i32(new double[] {0, 7, 3, 3}, 4);
+        Cell positions = bench.i32(new double[] {0, 7, -1, 3}, 4);
         Cell cos = bench.f32(View.SLICED, 1, 9, pairs);
         Cell sin = bench.f32(View.DENSE, 1, 9, pairs);
         double[] want = new double[x.values().length];

@@ -70,15 +70,18 @@ final class Reference {
     return out;
   }
 
-  /** Rotates {@code pairs} pairs of v from {@code first} on. */
+  /**
+   * Rotates {@code pairs} pairs of v from {@code first} on; a negative position has no angle and
+   * gives zeros.
+   */
   static void rotate(
       double[] v, int first, int pairs, boolean split, double[] cos, double[] sin, int position) {
     double[] old = v.clone();
     for (int i = 0; i < pairs; i++) {
       int a = first + (split ? i : 2 * i);
       int b = split ? a + pairs : a + 1;
-      double c = cos[position * pairs + i];
-      double s = sin[position * pairs + i];
+      double c = position < 0 ? 0 : cos[position * pairs + i];
+      double s = position < 0 ? 0 : sin[position * pairs + i];
       v[a] = old[a] * c - old[b] * s;
       v[b] = old[a] * s + old[b] * c;
     }

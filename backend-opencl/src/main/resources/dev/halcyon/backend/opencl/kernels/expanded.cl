@@ -5,6 +5,7 @@
 //   attend:  online softmax of a tile of TQ tokens of one head over the run; out holds the sum, state {maximum, sum}
 //
 //   CD dtype code of the cache; WT etc. of W; KB keys a step (a multiple of VW and 4); TQ a multiple of 4
+// Tokens of a negative position or of no sequence (padding) give zeros.
 // Layout: kv row [H, nope + v]; q f32 with token and head strides, adjacent in the last axis, the rotated part last.
 // Accuracy: BOUND(C) for kv, BOUND(nope + R) for scores, softmax ULP(8), BOUND(context) for the weighted sum.
 #ifdef PREPARE
@@ -106,7 +107,7 @@ static inline void dot4(SRC a[4], SRC b[4], int n, float d[4][4]) {
 __kernel void attend(SRC q, long q_o, SRC kv, long kv_o, SRC rows, long rows_o, SRC sequence, long s_o,
                      SRC positions, long p_o, MUT state, long st_o, MUT out, long out_o, int T, int H, int nope, int R,
                      int V, int C, long qt, long qh, long ss, long ps, long ot, long oh, int span, int p0, int PB,
-                     int final, float scale) {
+                     int final, float scale, int sequences) {
   __local float p[TQ * KB];
   __local float corr[TQ];
   const int h = get_group_id(1);
@@ -128,8 +129,10 @@ __kernel void attend(SRC q, long q_o, SRC kv, long kv_o, SRC rows, long rows_o, 
       seen = max(seen, min(LDI(positions + end * ps * 4) + 1, span));
     }
     const int tokens = end - a;
-    SRC k = kv + kv_o + (long)b * PB * kvRow + (long)h * perHead * 4;
-    SRC latent = rows + rows_o + (long)b * PB * latentRow + (long)C * 4;
+    const bool padding = b < 0 || b >= sequences;
+    if (padding) seen = 0;
+    SRC k = kv + kv_o + (long)(padding ? 0 : b) * PB * kvRow + (long)h * perHead * 4;
+    SRC latent = rows + rows_o + (long)(padding ? 0 : b) * PB * latentRow + (long)C * 4;
     const int keys = min(seen - p0, PB);
     bool first = p0 == 0;
     for (int k0 = 0; k0 < keys; k0 += KB) {
@@ -213,7 +216,7 @@ __kernel void attend(SRC q, long q_o, SRC kv, long kv_o, SRC rows, long rows_o, 
     SYNC;
     if (final) {
       for (int i = 0; i < tokens; i++) {
-        const bool empty = LDI(positions + (a + i) * ps * 4) < 0;
+        const bool empty = padding || LDI(positions + (a + i) * ps * 4) < 0;
         const float s = empty ? 1.0f : fmax(LDF(state + (long)(a + i) * H * 8 + 4), FLT_MIN);
         for (int c = LID; c < V; c += LANES) {
           MUT to = out + ((a + i) * ot + c) * 4;

@@ -4,12 +4,13 @@
 //
 //   CD dtype code of the cache; HB heads a group; ROWS cache rows a step (a multiple of VW)
 // Layout: q f32 with token and head strides, adjacent in the last axis; cache row stride cr; table [B, blocks] i32.
+// Tokens of a negative position or of no sequence (padding) give zeros.
 // Accuracy: BOUND(C + R) for scores, softmax ULP(8), BOUND(context) for the weighted sum.
 #ifdef SPLIT_PASS
 __kernel void mla_split(SRC q, long q_o, SRC cache, long c_o, SRC table, long t_o, SRC sequence, long s_o,
                         SRC positions, long p_o, MUT part, long part_o, int H, int C, int R, long qt, long qh, long cr,
                         long tb, long tc, long ss, long ps, int blockSize, int blocks, int splits, float scale,
-                        long cacheRows) {
+                        long cacheRows, int sequences) {
   __local float p[HB * ROWS];
   __local float corr[HB];
   __local float top[HB];
@@ -22,8 +23,10 @@ __kernel void mla_split(SRC q, long q_o, SRC cache, long c_o, SRC table, long t_
   const int width = C + R;
   const long stride = C + 2;
   cache += c_o;
-  table += t_o + LDI(sequence + s_o + t * ss * 4) * tb * 4;
-  const int n = min(LDI(positions + p_o + t * ps * 4) + 1, blocks * blockSize);
+  const long b = LDI(sequence + s_o + t * ss * 4);
+  const bool padding = b < 0 || b >= sequences;
+  table += t_o + (padding ? 0 : b) * tb * 4;
+  const int n = padding ? 0 : min(LDI(positions + p_o + t * ps * 4) + 1, blocks * blockSize);
   part += part_o + (((long)t * splits + split) * H + h0) * stride * 4;
   SRC qp[HB];
   for (int h = 0; h < HB; h++) qp[h] = q + q_o + (t * qt + (h0 + min(h, heads - 1)) * qh) * 4;

@@ -3,7 +3,7 @@
 // gating: weights and ids of the topK experts of each token; lowest index wins ties, dropped groups count as -inf.
 //   E experts, G groups, GK groups kept, TOPK; SUM2 group score: 0 maximum, 1 sum of the two best; SIGMOID 0 softmax;
 //   BIAS, NORMALIZE 0 or 1. One work-item a token. Accuracy: scores ULP(8), the choice exact on them.
-// dispatch: stable counting sort of (token, choice) pairs by expert: offsets and slots. One group.
+// dispatch: stable counting sort of (token, choice) pairs by expert: offsets and slots. One work-item.
 // inverse: inverse[slots[p]] = p.
 // combine: out[t] = sum_j weights[t, j] * h[inverse[t * k + j]] (+ residual[t]). BOUND(k).
 #ifdef GATING
@@ -113,7 +113,7 @@ __kernel void dispatch(SRC ids, long i_o, MUT offsets, long off_o, MUT slots, lo
   for (int e = 0; e <= experts; e++) STI(offsets + e * os * 4, 0);
   for (int t = 0; t < T; t++) {
     for (int j = 0; j < k; j++) {
-      MUT p = offsets + (LDI(ids + (t * it + j * ik) * 4) + 1) * os * 4;
+      MUT p = offsets + (clamp(LDI(ids + (t * it + j * ik) * 4), 0, experts - 1) + 1) * os * 4;
       STI(p, LDI(p) + 1);
     }
   }
@@ -123,7 +123,7 @@ __kernel void dispatch(SRC ids, long i_o, MUT offsets, long off_o, MUT slots, lo
   // place with the begin of each expert as its cursor, then move the begins back
   for (int t = 0; t < T; t++) {
     for (int j = 0; j < k; j++) {
-      MUT p = offsets + LDI(ids + (t * it + j * ik) * 4) * os * 4;
+      MUT p = offsets + clamp(LDI(ids + (t * it + j * ik) * 4), 0, experts - 1) * os * 4;
       const int at = LDI(p);
       STI(slots + at * ss * 4, t * k + j);
       STI(p, at + 1);

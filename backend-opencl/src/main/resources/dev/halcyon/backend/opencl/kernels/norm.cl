@@ -3,7 +3,8 @@
 // kv_append: normalises the latent part of raw, rotates its key part, rounds both into the cache row of the token.
 //
 //   WD dtype code of the norm weight; CD dtype code of the cache; SPLIT 0 interleaved pairs, 1 half split
-// Layout: rows adjacent in the last axis, other strides in elements. One group: `chunk` rows. x may be out.
+// Layout: rows adjacent in the last axis, other strides in elements. One group: `chunk` rows. x may be out. A negative
+// position (padding) has no angle: rotated dims become 0, as from a gathered row of zeros.
 // Accuracy: norm BOUND(N) on the sum, then ULP(4); rotation one rounding per product and sum.
 static inline float inverse_rms(__global const uchar* x, int N, float epsilon
 #if LANES > 1
@@ -75,13 +76,14 @@ __kernel void rotary(__global const uchar* x, long x_o, SRC positions, long p_o,
     const int h = g - t * H;
     __global const uchar* p = x + x_o + (t * xt + h * xh) * 4;
     MUT q = out + out_o + (t * ot + h * oh) * 4;
-    const long position = clamp((long)LDI(positions + t * ps * 4), 0L, positionRows - 1);
+    const long given = LDI(positions + t * ps * 4);
+    const long position = clamp(given, 0L, positionRows - 1);
     for (int i = 0; i < first; i++) STF(q + i * od * 4, LDF(p + i * xd * 4));
     for (int i = 0; i < pairs; i++) {
       const int ia = first + (SPLIT ? i : 2 * i);
       const int ib = SPLIT ? ia + pairs : ia + 1;
-      const float c = LDF(cosine + (position * cp + i * ci) * 4);
-      const float s = LDF(sine + (position * sp + i * si) * 4);
+      const float c = given < 0 ? 0.0f : LDF(cosine + (position * cp + i * ci) * 4);
+      const float s = given < 0 ? 0.0f : LDF(sine + (position * sp + i * si) * 4);
       const float a = LDF(p + ia * xd * 4);
       const float b = LDF(p + ib * xd * 4);
       STF(q + ia * od * 4, a * c - b * s);
@@ -111,12 +113,13 @@ __kernel void kv_append(SRC raw, long raw_o, SRC w, long w_o, SRC cosine, long c
   for (int i = LID; i < C && stored; i += LANES) {
     store_float(cache, row + i, LDF(p + (long)i * 4) * r * load_float(w, i * ws, WD), CD);
   }
-  const long position = clamp((long)LDI(positions + p_o + t * ps * 4), 0L, positionRows - 1);
+  const long given = LDI(positions + p_o + t * ps * 4);
+  const long position = clamp(given, 0L, positionRows - 1);
   for (int i = LID; i < pairs && stored; i += LANES) {
     const int ia = C + (SPLIT ? i : 2 * i);
     const int ib = SPLIT ? ia + pairs : ia + 1;
-    const float c = LDF(cosine + (position * cp + i * ci) * 4);
-    const float s = LDF(sine + (position * sp + i * si) * 4);
+    const float c = given < 0 ? 0.0f : LDF(cosine + (position * cp + i * ci) * 4);
+    const float s = given < 0 ? 0.0f : LDF(sine + (position * sp + i * si) * 4);
     const float a = LDF(p + (long)ia * 4);
     const float b = LDF(p + (long)ib * 4);
     store_float(cache, row + ia, a * c - b * s, CD);
