@@ -1,6 +1,6 @@
 /* gemv1.h: one row of x by many rows of W, the decode step.
  *
- * Weights are read strictly in address order, one row after another, with one prefetch stream a few KiB ahead: four rows side by
+ * Weights are read strictly in address order, one row after another, with one prefetch stream 8 KiB ahead: four rows side by
  * side reach 0.75 to 0.9 of the read bandwidth, this 0.95 to 1.0. x is brought into the order of the widened pairs once per call.
  *
  * Accuracy: four interleaved partial sums of VL lanes; grouped scales multiply the partial sum of their group.
@@ -8,7 +8,7 @@
 #ifndef HC_GEMV1_H
 #define HC_GEMV1_H
 
-#define G1_AHEAD 3072 /* bytes */
+#define G1_AHEAD 8192 /* bytes */
 #define G1_KMAX 12288 /* x in widened order lies on the stack */
 
 static AINLINE void g1_prefetch(const uint8_t *p, int64_t bytes) {
