@@ -12,10 +12,11 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * A captured list of plans with their operands, replayed by {@link CommandStream#replay}. NATIVE where the device makes
- * graphs and no plan runs on the host, else REPLAYED: the bound plans one by one, which allocates nothing. One thread at a time, checked. Close it before its
- * device; its operands' arenas must stay open, and not be reset, while it is replayed. Replays share one workspace: order those on
- * different streams by fences.
+ * A captured list of plans with their operands, replayed by {@link CommandStream#replay}. NATIVE
+ * where the device makes graphs and no plan runs on the host, else REPLAYED: the bound plans one by
+ * one, which allocates nothing. One thread at a time, checked. Close it before its device; its
+ * operands' arenas must stay open, and not be reset, while it is replayed. Replays share one
+ * workspace: order those on different streams by fences.
  */
 public final class CommandGraph implements AutoCloseable {
   /** How a graph executes. */
@@ -33,9 +34,10 @@ public final class CommandGraph implements AutoCloseable {
   /** An arena with memory of captured operands, as it was when they were bound. */
   private record Used(MemoryArena arena, int generation) {}
 
-  /** What one binding made: the bound plans and, where the device has it, the native graph of them. */
-  private record Binding(
-      BoundOperator[] bound, Optional<BackendGraph> backend, List<Used> arenas) {
+  /**
+   * What one binding made: the bound plans and, where the device has it, the native graph of them.
+   */
+  private record Binding(BoundOperator[] bound, Optional<BackendGraph> backend, List<Used> arenas) {
     void close() {
       backend.ifPresent(BackendGraph::close);
       for (BoundOperator b : bound) {
@@ -90,8 +92,7 @@ public final class CommandGraph implements AutoCloseable {
         }
         bound.add(c.plan().implementation().bind(c.operands(), workspace));
       }
-      boolean recordable =
-          list.stream().allMatch(c -> c.plan().implementation().isRecordable());
+      boolean recordable = list.stream().allMatch(c -> c.plan().implementation().isRecordable());
       Optional<BackendGraph> backend =
           NATIVE_ALLOWED && recordable ? origin.backend().instantiate(bound) : Optional.empty();
       complete = true;
@@ -110,27 +111,30 @@ public final class CommandGraph implements AutoCloseable {
   }
 
   /**
-   * Replaces an operand wherever it was captured. Waits until the device is idle; if anything is refused or fails, the graph stays
-   * as it was.
+   * Replaces an operand wherever it was captured. Waits until the device is idle; if anything is
+   * refused or fails, the graph stays as it was.
    *
    * @param captured a tensor used during capture (compared by identity)
    * @param replacement of the same type, on the same device
-   * @throws HalException {@code SHAPE_MISMATCH}, {@code INVALID_ARGUMENT} if it was not captured, {@code ALIASED_OPERANDS},
-   *     {@code USE_AFTER_CLOSE} also if the stream of the capture is closed
+   * @throws HalException {@code SHAPE_MISMATCH}, {@code INVALID_ARGUMENT} if it was not captured,
+   *     {@code ALIASED_OPERANDS}, {@code USE_AFTER_CLOSE} also if the stream of the capture is
+   *     closed
    */
   public void rebind(Tensor captured, Tensor replacement) {
     boolean entered = owner.enter(this);
     try {
       requireOpen();
       if (origin.isClosed()) {
-        throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "rebind after the stream of the capture was closed")
+        throw HalException.of(
+                HalErrorCode.USE_AFTER_CLOSE, "rebind after the stream of the capture was closed")
             .on(toString())
             .remedy("keep that stream open as long as the graph is rebound")
             .build();
       }
       if (!captured.type().equals(replacement.type()) || replacement.device() != device) {
         throw HalException.of(
-                HalErrorCode.SHAPE_MISMATCH, "cannot rebind " + captured.type() + " to " + replacement)
+                HalErrorCode.SHAPE_MISMATCH,
+                "cannot rebind " + captured.type() + " to " + replacement)
             .on(toString())
             .remedy("rebind to a tensor of the same type and device")
             .build();
@@ -218,14 +222,17 @@ public final class CommandGraph implements AutoCloseable {
 
   private void requireOpen() {
     if (tracker.isClosed()) {
-      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the graph is closed").on(toString()).build();
+      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the graph is closed")
+          .on(toString())
+          .build();
     }
   }
 
   /**
    * Frees the graph.
    *
-   * @throws HalException {@code DEADLINE_EXCEEDED} if the device is still busy: the graph stays open, close it again later
+   * @throws HalException {@code DEADLINE_EXCEEDED} if the device is still busy: the graph stays
+   *     open, close it again later
    */
   @Override
   public void close() {

@@ -3,8 +3,8 @@ package dev.halcyon.hal;
 import dev.halcyon.hal.op.Copy;
 import dev.halcyon.hal.op.Fill;
 import dev.halcyon.hal.op.Operand;
-import dev.halcyon.hal.plan.Plan;
 import dev.halcyon.hal.plan.PlacementPolicy;
+import dev.halcyon.hal.plan.Plan;
 import dev.halcyon.hal.plan.Planner;
 import dev.halcyon.hal.spi.BackendFence;
 import dev.halcyon.hal.spi.BackendStream;
@@ -18,9 +18,10 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * An in-order queue of a device. What is enqueued may run at once or later; only {@link #download}, {@link #synchronize} and
- * {@link Fence#await} wait. The first failure of enqueued work poisons the stream: later calls throw {@code STREAM_POISONED}
- * with that failure as cause, until the stream is closed. Rejected arguments do not poison.
+ * An in-order queue of a device. What is enqueued may run at once or later; only {@link #download},
+ * {@link #synchronize} and {@link Fence#await} wait. The first failure of enqueued work poisons the
+ * stream: later calls throw {@code STREAM_POISONED} with that failure as cause, until the stream is
+ * closed. Rejected arguments do not poison.
  *
  * <p>One thread at a time; a second one gets {@code WRONG_THREAD}.
  */
@@ -58,7 +59,10 @@ public final class CommandStream implements AutoCloseable {
     return device;
   }
 
-  /** Copies host memory (heap or native) into a dense tensor; {@code source} may be reused on return. */
+  /**
+   * Copies host memory (heap or native) into a dense tensor; {@code source} may be reused on
+   * return.
+   */
   public void upload(MemorySegment source, Tensor target) {
     boolean entered = owner.enter(this);
     try {
@@ -71,7 +75,10 @@ public final class CommandStream implements AutoCloseable {
     }
   }
 
-  /** Copies a dense tensor to host memory (heap or native) and waits for it and everything before it. */
+  /**
+   * Copies a dense tensor to host memory (heap or native) and waits for it and everything before
+   * it.
+   */
   public void download(Tensor source, MemorySegment target) {
     boolean entered = owner.enter(this);
     try {
@@ -94,7 +101,8 @@ public final class CommandStream implements AutoCloseable {
     }
     if (!tensor.type().isContiguous() || hostBytes != tensor.type().byteSize()) {
       throw HalException.of(
-              HalErrorCode.SHAPE_MISMATCH, what + " " + tensor.type() + " with " + hostBytes + " host bytes")
+              HalErrorCode.SHAPE_MISMATCH,
+              what + " " + tensor.type() + " with " + hostBytes + " host bytes")
           .on(toString())
           .remedy("pass a dense tensor and exactly " + tensor.type().byteSize() + " bytes")
           .build();
@@ -115,7 +123,8 @@ public final class CommandStream implements AutoCloseable {
    * Enqueues a plan.
    *
    * @param operands of exactly the planned types, in the order of the spec
-   * @throws HalException {@code INVALID_ARGUMENT}, {@code WRONG_DEVICE}, {@code USE_AFTER_CLOSE}, {@code ALIASED_OPERANDS}
+   * @throws HalException {@code INVALID_ARGUMENT}, {@code WRONG_DEVICE}, {@code USE_AFTER_CLOSE},
+   *     {@code ALIASED_OPERANDS}
    */
   public void enqueue(Plan plan, Tensor... operands) {
     boolean entered = owner.enter(this);
@@ -127,8 +136,7 @@ public final class CommandStream implements AutoCloseable {
         return;
       }
       requireNotPoisoned();
-      BoundOperator bound =
-          plan.implementation().bind(operands, workspace(plan.workspaceBytes()));
+      BoundOperator bound = plan.implementation().bind(operands, workspace(plan.workspaceBytes()));
       try {
         run(
             () -> {
@@ -162,7 +170,8 @@ public final class CommandStream implements AutoCloseable {
       return Optional.empty();
     }
     if (workspace.isEmpty() || workspace.get().dim(0) < bytes) {
-      // earlier work may still use the old one: the arena frees it only after waiting for the device
+      // earlier work may still use the old one: the arena frees it only after waiting for the
+      // device
       workspace = Optional.empty();
       workspaceArena.reset();
       workspace = Optional.of(workspaceArena.allocate(TensorType.of(DType.U8, bytes)));
@@ -174,14 +183,16 @@ public final class CommandStream implements AutoCloseable {
     List<TensorType> types = plan.types();
     List<Operand> formal = plan.operands();
     if (plan.device() != device) {
-      throw HalException.of(HalErrorCode.WRONG_DEVICE, plan + " was made for " + plan.device().uri())
+      throw HalException.of(
+              HalErrorCode.WRONG_DEVICE, plan + " was made for " + plan.device().uri())
           .on(toString())
           .remedy("plan on the device of the stream")
           .build();
     }
     if (operands.length != types.size()) {
       throw HalException.of(
-              HalErrorCode.INVALID_ARGUMENT, plan + " takes " + types.size() + " operands, got " + operands.length)
+              HalErrorCode.INVALID_ARGUMENT,
+              plan + " takes " + types.size() + " operands, got " + operands.length)
           .on(toString())
           .build();
     }
@@ -191,7 +202,13 @@ public final class CommandStream implements AutoCloseable {
       if (t.type() != types.get(i) && !t.type().equals(types.get(i))) {
         throw HalException.of(
                 HalErrorCode.SHAPE_MISMATCH,
-                plan + ": operand '" + formal.get(i).name() + "' is " + t.type() + ", planned for " + types.get(i))
+                plan
+                    + ": operand '"
+                    + formal.get(i).name()
+                    + "' is "
+                    + t.type()
+                    + ", planned for "
+                    + types.get(i))
             .on(toString())
             .remedy("plan for the operands' own types")
             .build();
@@ -223,7 +240,8 @@ public final class CommandStream implements AutoCloseable {
         continue;
       }
       boolean inPlace =
-          plan.operands().get(i).role() == Operand.Role.IN_PLACE && operands[o].isSameView(operands[i]);
+          plan.operands().get(i).role() == Operand.Role.IN_PLACE
+              && operands[o].isSameView(operands[i]);
       if (!inPlace) {
         throw HalException.of(
                 HalErrorCode.ALIASED_OPERANDS,
@@ -234,7 +252,8 @@ public final class CommandStream implements AutoCloseable {
                     + plan.operands().get(i).name()
                     + "'")
             .on(where.toString())
-            .remedy("use separate memory, or exactly the same view where the operator allows in place")
+            .remedy(
+                "use separate memory, or exactly the same view where the operator allows in place")
             .build();
       }
     }
@@ -270,7 +289,9 @@ public final class CommandStream implements AutoCloseable {
     }
   }
 
-  /** Lets what is enqueued here from now on wait for {@code fence}, of any stream of this device. */
+  /**
+   * Lets what is enqueued here from now on wait for {@code fence}, of any stream of this device.
+   */
   public void waitFor(Fence fence) {
     boolean entered = owner.enter(this);
     try {
@@ -300,7 +321,9 @@ public final class CommandStream implements AutoCloseable {
     }
   }
 
-  /** The plans enqueued since {@link #beginCapture}, bound to their operands and ready to replay. */
+  /**
+   * The plans enqueued since {@link #beginCapture}, bound to their operands and ready to replay.
+   */
   public CommandGraph endCapture() {
     boolean entered = owner.enter(this);
     try {
@@ -335,7 +358,8 @@ public final class CommandStream implements AutoCloseable {
       requireOpen();
       requireNotCapturing("replay");
       if (graph.device() != device) {
-        throw HalException.of(HalErrorCode.WRONG_DEVICE, graph + " belongs to " + graph.device().uri())
+        throw HalException.of(
+                HalErrorCode.WRONG_DEVICE, graph + " belongs to " + graph.device().uri())
             .on(toString())
             .build();
       }
@@ -413,7 +437,8 @@ public final class CommandStream implements AutoCloseable {
   }
 
   private HalException poisoned() {
-    return HalException.of(HalErrorCode.STREAM_POISONED, "an earlier command failed: " + failure.what())
+    return HalException.of(
+            HalErrorCode.STREAM_POISONED, "an earlier command failed: " + failure.what())
         .on(toString())
         .remedy("close this stream and continue on a new one; " + failure.remedy())
         .cause(failure)
@@ -422,7 +447,9 @@ public final class CommandStream implements AutoCloseable {
 
   private void requireOpen() {
     if (tracker.isClosed()) {
-      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the stream is closed").on(toString()).build();
+      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the stream is closed")
+          .on(toString())
+          .build();
     }
   }
 
@@ -438,8 +465,8 @@ public final class CommandStream implements AutoCloseable {
   /**
    * Waits for enqueued work and frees the stream. Failures of that work are not reported here.
    *
-   * @throws HalException {@code DEADLINE_EXCEEDED} if the work does not end: the stream stays open, because its memory is in
-   *     use; close it again later
+   * @throws HalException {@code DEADLINE_EXCEEDED} if the work does not end: the stream stays open,
+   *     because its memory is in use; close it again later
    */
   @Override
   public void close() {

@@ -7,14 +7,15 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * An open device. Thread-safe. Close its arenas, streams and graphs first: closing a device with live children throws {@code
- * CLOSE_ORDER} and names them.
+ * An open device. Thread-safe. Close its arenas, streams and graphs first: closing a device with
+ * live children throws {@code CLOSE_ORDER} and names them.
  */
 public final class Device implements AutoCloseable {
   private final BackendDevice backend;
   private final DeviceInfo info;
   private final DeviceCapabilities capabilities;
   private final LeakTracker tracker;
+
   /** Held while children are made and while the device closes: no child slips in between. */
   private final Object closing = new Object();
 

@@ -42,7 +42,10 @@ public record DeviceCapabilities(
     Map<DType, Set<Usage>> copy = new EnumMap<>(DType.class);
     usages.forEach((dtype, set) -> copy.put(dtype, Set.copyOf(set)));
     usages = java.util.Collections.unmodifiableMap(copy);
-    features = features.isEmpty() ? Set.of() : java.util.Collections.unmodifiableSet(EnumSet.copyOf(features));
+    features =
+        features.isEmpty()
+            ? Set.of()
+            : java.util.Collections.unmodifiableSet(EnumSet.copyOf(features));
   }
 
   public boolean has(Feature feature) {

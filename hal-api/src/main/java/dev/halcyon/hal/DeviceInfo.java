@@ -20,7 +20,9 @@ public record DeviceInfo(
     GPU,
     NPU,
     OTHER,
-    /** Real interfaces, simulated hardware: results and timings prove the protocol, not the chip. */
+    /**
+     * Real interfaces, simulated hardware: results and timings prove the protocol, not the chip.
+     */
     SIMULATED
   }
 

@@ -42,7 +42,9 @@ public record DeviceOptions(Map<String, String> values) {
     } catch (NumberFormatException e) {
       // reported below, like a number out of range
     }
-    throw HalException.of(HalErrorCode.INVALID_OPTION, "option " + name + "=" + text + " is not a positive integer")
+    throw HalException.of(
+            HalErrorCode.INVALID_OPTION,
+            "option " + name + "=" + text + " is not a positive integer")
         .remedy("give a whole number above zero")
         .build();
   }

@@ -4,13 +4,15 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Names a device: {@code cpu://}, {@code opencl://0}, {@code opencl://<platform>/<n>}, {@code cuda://GPU-<uuid>}.
+ * Names a device: {@code cpu://}, {@code opencl://0}, {@code opencl://<platform>/<n>}, {@code
+ * cuda://GPU-<uuid>}.
  *
  * @param scheme the backend's name
  * @param path which device of it; empty for the default
  */
 public record DeviceUri(String scheme, String path) {
-  private static final Pattern SYNTAX = Pattern.compile("([a-z][a-z0-9-]*)(?:://([A-Za-z0-9_./-]*))?");
+  private static final Pattern SYNTAX =
+      Pattern.compile("([a-z][a-z0-9-]*)(?:://([A-Za-z0-9_./-]*))?");
 
   public DeviceUri {
     if (!SYNTAX.matcher(scheme + "://" + path).matches()) {
@@ -33,7 +35,9 @@ public record DeviceUri(String scheme, String path) {
 
   private static HalException invalid(String text) {
     return HalException.of(HalErrorCode.INVALID_URI, "'" + text + "' is not a device URI")
-        .remedy("write it as backend://device, for example cpu:// or opencl://0; 'halcyon devices' lists them")
+        .remedy(
+            "write it as backend://device, for example cpu:// or opencl://0; 'halcyon devices'"
+                + " lists them")
         .build();
   }
 

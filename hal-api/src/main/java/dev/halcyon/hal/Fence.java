@@ -5,8 +5,9 @@ import dev.halcyon.hal.spi.BackendStream;
 import java.time.Duration;
 
 /**
- * A point on a stream's timeline: everything enqueued before it. Thread-safe. Its native event is freed by its stream, at the
- * latest when that is closed; the fence itself stays usable and keeps the outcome.
+ * A point on a stream's timeline: everything enqueued before it. Thread-safe. Its native event is
+ * freed by its stream, at the latest when that is closed; the fence itself stays usable and keeps
+ * the outcome.
  */
 public final class Fence {
   private final Device device;
@@ -66,7 +67,10 @@ public final class Fence {
     }
   }
 
-  /** Keeps the outcome and frees the event if the point was passed and nobody is inside; true if freed. */
+  /**
+   * Keeps the outcome and frees the event if the point was passed and nobody is inside; true if
+   * freed.
+   */
   synchronized boolean retireIfPassed() {
     if (users > 0 || !backend.isSignalled()) {
       return false;
@@ -84,7 +88,10 @@ public final class Fence {
     return true;
   }
 
-  /** The stream is idle and closes: keeps the outcome; the event is freed now or by the last one who is inside. */
+  /**
+   * The stream is idle and closes: keeps the outcome; the event is freed now or by the last one who
+   * is inside.
+   */
   synchronized void retire(HalException streamFailure) {
     if (retired) {
       return;

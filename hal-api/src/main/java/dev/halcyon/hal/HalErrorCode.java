@@ -1,8 +1,8 @@
 package dev.halcyon.hal;
 
 /**
- * Every way the HAL and the models fail, one constant per documented error. {@link #id()} is stable across releases and
- * is the anchor of its section in {@code docs/errors.md}.
+ * Every way the HAL and the models fail, one constant per documented error. {@link #id()} is stable
+ * across releases and is the anchor of its section in {@code docs/errors.md}.
  */
 public enum HalErrorCode {
   INVALID_ARGUMENT("HAL-1001"),

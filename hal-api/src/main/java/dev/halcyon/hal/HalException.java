@@ -4,8 +4,8 @@ import java.util.Objects;
 import java.util.Optional;
 
 /**
- * The one exception of the HAL and the models. Its message says what failed, where, why and what to do, and ends in an
- * identifier that resolves in {@code docs/errors.md}.
+ * The one exception of the HAL and the models. Its message says what failed, where, why and what to
+ * do, and ends in an identifier that resolves in {@code docs/errors.md}.
  *
  * <p>Build one with {@link #of(HalErrorCode, String)}:
  *
@@ -35,7 +35,10 @@ public final class HalException extends RuntimeException {
     this.nativeStatus = b.nativeStatus;
   }
 
-  /** Starts an exception of {@code code}; {@code what} says what failed, with names and sizes, without a full stop. */
+  /**
+   * Starts an exception of {@code code}; {@code what} says what failed, with names and sizes,
+   * without a full stop.
+   */
   public static Builder of(HalErrorCode code, String what) {
     return new Builder(code, what);
   }
@@ -115,7 +118,12 @@ public final class HalException extends RuntimeException {
       if (!remedy.isEmpty()) {
         s.append("; remedy: ").append(remedy);
       }
-      return s.append(" (").append(code.id()).append(' ').append(code.name()).append(')').toString();
+      return s.append(" (")
+          .append(code.id())
+          .append(' ')
+          .append(code.name())
+          .append(')')
+          .toString();
     }
   }
 }

@@ -12,8 +12,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Finds the backends on the class path, each in its own try: a broken one is reported and never hides the others. An instance
- * holds no devices; make as many as you like. Thread-safe.
+ * Finds the backends on the class path, each in its own try: a broken one is reported and never
+ * hides the others. An instance holds no devices; make as many as you like. Thread-safe.
  */
 public final class HalRegistry {
   private static final Logger LOG = LoggerFactory.getLogger(HalRegistry.class);
@@ -63,7 +63,8 @@ public final class HalRegistry {
         broken.add(
             new Probed(
                 "unknown",
-                new BackendProbe.Broken(e, "remove or rebuild the jar that names it in META-INF/services"),
+                new BackendProbe.Broken(
+                    e, "remove or rebuild the jar that names it in META-INF/services"),
                 List.of()));
       }
     }
@@ -83,8 +84,7 @@ public final class HalRegistry {
     return new HalRegistry(found, broken);
   }
 
-  private static void admit(
-      BackendProvider p, List<BackendProvider> found, List<Probed> broken) {
+  private static void admit(BackendProvider p, List<BackendProvider> found, List<Probed> broken) {
     String name = p.name();
     int version = p.apiVersion();
     if (version == BackendProvider.API_VERSION) {
@@ -118,9 +118,7 @@ public final class HalRegistry {
           p.name(), verdict, verdict instanceof BackendProbe.Available ? p.devices() : List.of());
     } catch (RuntimeException | LinkageError e) {
       return new Probed(
-          p.name(),
-          new BackendProbe.Broken(e, "report this: a probe must not throw"),
-          List.of());
+          p.name(), new BackendProbe.Broken(e, "report this: a probe must not throw"), List.of());
     }
   }
 
@@ -132,8 +130,8 @@ public final class HalRegistry {
   /**
    * Opens a device.
    *
-   * @throws HalException {@code UNKNOWN_BACKEND}, {@code DEVICE_UNAVAILABLE} with the backend's reason and remedy, {@code
-   *     BACKEND_BROKEN}, {@code INVALID_OPTION}
+   * @throws HalException {@code UNKNOWN_BACKEND}, {@code DEVICE_UNAVAILABLE} with the backend's
+   *     reason and remedy, {@code BACKEND_BROKEN}, {@code INVALID_OPTION}
    */
   public Device open(DeviceUri uri, DeviceOptions options) {
     BackendProvider provider = provider(uri);
@@ -142,7 +140,8 @@ public final class HalRegistry {
         try {
           return new Device(provider.open(uri, options));
         } catch (LinkageError e) {
-          throw broken(uri, new BackendProbe.Broken(e, "reinstall the driver, or use another backend"));
+          throw broken(
+              uri, new BackendProbe.Broken(e, "reinstall the driver, or use another backend"));
         }
       }
       case BackendProbe.Unavailable u ->
@@ -164,7 +163,8 @@ public final class HalRegistry {
         throw broken(uri, b);
       }
     }
-    throw HalException.of(HalErrorCode.UNKNOWN_BACKEND, "no backend '" + uri.scheme() + "' for " + uri)
+    throw HalException.of(
+            HalErrorCode.UNKNOWN_BACKEND, "no backend '" + uri.scheme() + "' for " + uri)
         .remedy(
             "choose one of "
                 + providers.stream().map(BackendProvider::name).toList()

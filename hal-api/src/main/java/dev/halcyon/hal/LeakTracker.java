@@ -6,8 +6,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reports closeable objects that were collected unclosed. It never frees: only their owner knows the order. With {@code
- * -Dhalcyon.leaks=trace} a report names the place of creation.
+ * Reports closeable objects that were collected unclosed. It never frees: only their owner knows
+ * the order. With {@code -Dhalcyon.leaks=trace} a report names the place of creation.
  */
 final class LeakTracker {
   private static final Logger LOG = LoggerFactory.getLogger("dev.halcyon.hal.leaks");

@@ -10,10 +10,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Owns device memory and hands out tensors of it; the tensors die with the arena. Closing waits, at most {@link
- * #CLOSE_DEADLINE}, for work that uses it.
+ * Owns device memory and hands out tensors of it; the tensors die with the arena. Closing waits, at
+ * most {@link #CLOSE_DEADLINE}, for work that uses it.
  *
- * <p>WEIGHTS and PERSISTENT arenas are thread-safe; a SCRATCH arena belongs to one thread at a time.
+ * <p>WEIGHTS and PERSISTENT arenas are thread-safe; a SCRATCH arena belongs to one thread at a
+ * time.
  */
 public final class MemoryArena implements AutoCloseable {
   /** How long {@link #close} waits for the device. */
@@ -90,10 +91,11 @@ public final class MemoryArena implements AutoCloseable {
   }
 
   /**
-   * A dense tensor of {@code type}; a quantised one comes with its scales. New memory is zero, memory reused after {@link
-   * #reset} is not.
+   * A dense tensor of {@code type}; a quantised one comes with its scales. New memory is zero,
+   * memory reused after {@link #reset} is not.
    *
-   * @throws HalException {@code OUT_OF_MEMORY}, {@code ALLOCATION_TOO_LARGE}, {@code USE_AFTER_CLOSE}
+   * @throws HalException {@code OUT_OF_MEMORY}, {@code ALLOCATION_TOO_LARGE}, {@code
+   *     USE_AFTER_CLOSE}
    */
   public synchronized Tensor allocate(TensorType type) {
     requireOpen();
@@ -111,7 +113,10 @@ public final class MemoryArena implements AutoCloseable {
     return data;
   }
 
-  /** First fit: the same requests after a reset land in the same places, so a steady step never grows. */
+  /**
+   * First fit: the same requests after a reset land in the same places, so a steady step never
+   * grows.
+   */
   private Tensor range(TensorType type) {
     long aligned = Math.ceilDiv(Math.max(type.byteSize(), 1), ALIGNMENT) * ALIGNMENT;
     for (Slab s : open) {
@@ -136,7 +141,11 @@ public final class MemoryArena implements AutoCloseable {
     if (bytes > limit) {
       throw HalException.of(
               HalErrorCode.ALLOCATION_TOO_LARGE,
-              "a tensor of " + bytes + " bytes exceeds the largest allocation of " + limit + " bytes")
+              "a tensor of "
+                  + bytes
+                  + " bytes exceeds the largest allocation of "
+                  + limit
+                  + " bytes")
           .on(toString())
           .remedy("choose a smaller dtype or context, or another device")
           .build();
@@ -152,11 +161,13 @@ public final class MemoryArena implements AutoCloseable {
   }
 
   /**
-   * Frees slabs of earlier generations that became too small, once they hold more than is needed now; otherwise steps that grow
-   * a little each time would keep the memory of all of them. Waits for the device, because earlier work may still use them.
+   * Frees slabs of earlier generations that became too small, once they hold more than is needed
+   * now; otherwise steps that grow a little each time would keep the memory of all of them. Waits
+   * for the device, because earlier work may still use them.
    */
   private void releaseOutgrown(long bytes) {
-    long outgrown = slabs.stream().filter(s -> s.used == 0).mapToLong(s -> s.buffer.byteSize()).sum();
+    long outgrown =
+        slabs.stream().filter(s -> s.used == 0).mapToLong(s -> s.buffer.byteSize()).sum();
     if (outgrown == 0 || outgrown < bytes) {
       return;
     }
@@ -177,10 +188,11 @@ public final class MemoryArena implements AutoCloseable {
   }
 
   /**
-   * A tensor over host memory, without a copy where the device can. The arena keeps the segment reachable; the caller keeps
-   * it mapped until the arena is closed.
+   * A tensor over host memory, without a copy where the device can. The arena keeps the segment
+   * reachable; the caller keeps it mapped until the arena is closed.
    *
-   * @param memory native memory of at least the bytes of {@code type}, any alignment; may be read-only if only read
+   * @param memory native memory of at least the bytes of {@code type}, any alignment; may be
+   *     read-only if only read
    * @param type dense and unquantised; attach scales with {@link Tensor#withScales}
    * @return empty if the device cannot use this memory in place: allocate and upload instead
    */
@@ -220,8 +232,8 @@ public final class MemoryArena implements AutoCloseable {
   }
 
   /**
-   * Takes back every tensor of a SCRATCH arena; its memory is reused, using an old tensor is an error. Work enqueued before
-   * may still run: streams are in order.
+   * Takes back every tensor of a SCRATCH arena; its memory is reused, using an old tensor is an
+   * error. Work enqueued before may still run: streams are in order.
    */
   public synchronized void reset() {
     requireOpen();
@@ -244,9 +256,11 @@ public final class MemoryArena implements AutoCloseable {
   HalException useAfterClose(Tensor tensor) {
     String why = tracker.isClosed() ? "closed" : "reset";
     return HalException.of(
-            HalErrorCode.USE_AFTER_CLOSE, "tensor " + tensor.type() + " of an arena that was " + why)
+            HalErrorCode.USE_AFTER_CLOSE,
+            "tensor " + tensor.type() + " of an arena that was " + why)
         .on(toString())
-        .remedy("keep the arena open, and allocate anew after reset, as long as its tensors are used")
+        .remedy(
+            "keep the arena open, and allocate anew after reset, as long as its tensors are used")
         .build();
   }
 
@@ -259,21 +273,25 @@ public final class MemoryArena implements AutoCloseable {
       String why = tracker.isClosed() ? "closed" : "reset";
       throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, graph + " uses an arena that was " + why)
           .on(toString())
-          .remedy("close the graph before the arenas of its operands, and capture anew after a reset")
+          .remedy(
+              "close the graph before the arenas of its operands, and capture anew after a reset")
           .build();
     }
   }
 
   private void requireOpen() {
     if (tracker.isClosed()) {
-      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the arena is closed").on(toString()).build();
+      throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the arena is closed")
+          .on(toString())
+          .build();
     }
   }
 
   /**
    * Frees the memory.
    *
-   * @throws HalException {@code DEADLINE_EXCEEDED} if the device is still busy: the arena stays open, close it again later
+   * @throws HalException {@code DEADLINE_EXCEEDED} if the device is still busy: the arena stays
+   *     open, close it again later
    */
   @Override
   public synchronized void close() {

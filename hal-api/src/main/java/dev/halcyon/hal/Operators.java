@@ -21,8 +21,7 @@ public record Operators(Planner planner, CommandStream stream) {
   public Operators {
     if (planner.device() != stream.device()) {
       throw HalException.of(
-              HalErrorCode.WRONG_DEVICE,
-              "planner of " + planner.device().uri() + " with " + stream)
+              HalErrorCode.WRONG_DEVICE, "planner of " + planner.device().uri() + " with " + stream)
           .remedy("use a planner and a stream of one device")
           .build();
     }

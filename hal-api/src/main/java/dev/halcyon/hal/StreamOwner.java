@@ -16,7 +16,10 @@ final class StreamOwner {
       Thread other = owner.get();
       throw HalException.of(
               HalErrorCode.WRONG_THREAD,
-              "used by '" + self.getName() + "' while '" + (other == null ? "another thread" : other.getName())
+              "used by '"
+                  + self.getName()
+                  + "' while '"
+                  + (other == null ? "another thread" : other.getName())
                   + "' is inside")
           .on(what.toString())
           .remedy("give each thread its own stream, or hand the stream over between calls")

@@ -10,11 +10,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * A typed view of a range of an arena's memory. Immutable, thread-safe and never closed; views are free; using one after its
- * arena was closed or reset throws {@code USE_AFTER_CLOSE}.
+ * A typed view of a range of an arena's memory. Immutable, thread-safe and never closed; views are
+ * free; using one after its arena was closed or reset throws {@code USE_AFTER_CLOSE}.
  *
- * <p>A <em>stacked</em> tensor ({@link #stack}) joins equal tensors along a new leading axis although they lie apart: its
- * memory is that of its {@link #parts()}.
+ * <p>A <em>stacked</em> tensor ({@link #stack}) joins equal tensors along a new leading axis
+ * although they lie apart: its memory is that of its {@link #parts()}.
  */
 public final class Tensor {
   private final MemoryArena arena;
@@ -25,7 +25,8 @@ public final class Tensor {
   private final Tensor scales;
   private final Tensor[] parts;
 
-  Tensor(MemoryArena arena, BackendBuffer buffer, long byteOffset, TensorType type, int generation) {
+  Tensor(
+      MemoryArena arena, BackendBuffer buffer, long byteOffset, TensorType type, int generation) {
     this(arena, buffer, byteOffset, type, generation, null, null);
   }
 
@@ -88,7 +89,8 @@ public final class Tensor {
    */
   public BackendBuffer buffer() {
     if (parts != null) {
-      throw HalException.of(HalErrorCode.INVALID_ARGUMENT, "a stacked tensor has no single buffer: " + type)
+      throw HalException.of(
+              HalErrorCode.INVALID_ARGUMENT, "a stacked tensor has no single buffer: " + type)
           .remedy("use its parts")
           .build();
     }
@@ -120,7 +122,10 @@ public final class Tensor {
     return new Tensor(arena, buffer, byteOffset, type, generation, scaleTensor, null);
   }
 
-  /** The sub-range {@code [start, start + length)} of {@code axis}; a quantised tensor is cut only between blocks. */
+  /**
+   * The sub-range {@code [start, start + length)} of {@code axis}; a quantised tensor is cut only
+   * between blocks.
+   */
   public Tensor slice(int axis, long start, long length) {
     TensorType view = type.slice(axis, start, length);
     Tensor viewScales = scales;
@@ -212,7 +217,8 @@ public final class Tensor {
   }
 
   /**
-   * Joins tensors of one dense type along a new leading axis without moving them; for grouped weights.
+   * Joins tensors of one dense type along a new leading axis without moving them; for grouped
+   * weights.
    *
    * @throws HalException {@code UNSUPPORTED_OPERATOR} if the device lacks STACKED_PARTS
    */
@@ -237,7 +243,8 @@ public final class Tensor {
             .build();
       }
       if (t.device() != first.device()) {
-        throw HalException.of(HalErrorCode.WRONG_DEVICE, "cannot stack tensors of two devices").build();
+        throw HalException.of(HalErrorCode.WRONG_DEVICE, "cannot stack tensors of two devices")
+            .build();
       }
     }
     long[] dims = new long[first.type.rank() + 1];
@@ -292,7 +299,10 @@ public final class Tensor {
     }
   }
 
-  /** Whether the memory of two tensors overlaps, scales and parts included (conservative for strided views). */
+  /**
+   * Whether the memory of two tensors overlaps, scales and parts included (conservative for strided
+   * views).
+   */
   boolean overlaps(Tensor other) {
     if (parts != null) {
       return Arrays.stream(parts).anyMatch(p -> p.overlaps(other));

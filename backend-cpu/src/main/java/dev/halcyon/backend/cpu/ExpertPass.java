@@ -55,9 +55,9 @@ record ExpertPass(
   }
 
   /**
-   * Intermediate columns of a task. With few rows an expert is a stream of weights: equal parts near
-   * 64 rows keep the threads together to the end. With many it is a product in tiles: the larger block
-   * reuses more, the smaller one gives every thread several.
+   * Intermediate columns of a task. With few rows an expert is a stream of weights: equal parts
+   * near 64 rows keep the threads together to the end. With many it is a product in tiles: the
+   * larger block reuses more, the smaller one gives every thread several.
    */
   private static long block(long slots, long active, long widest, int threads) {
     if (slots <= 4 * active) {

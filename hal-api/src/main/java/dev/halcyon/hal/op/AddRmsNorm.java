@@ -7,14 +7,14 @@ import java.util.List;
 /**
  * {@code residual += x; out = RmsNorm(residual, weight)}: the seam between two blocks.
  *
- * <p>Operands: x F32 [T, N]; weight [N] F32, F16 or BF16; residual F32 [T, N], updated; out F32 [T, N].
+ * <p>Operands: x F32 [T, N]; weight [N] F32, F16 or BF16; residual F32 [T, N], updated; out F32 [T,
+ * N].
  *
  * @param epsilon added to the mean of squares
  */
 public record AddRmsNorm(double epsilon) implements CompositeSpec {
   private static final List<Operand> OPERANDS =
-      List.of(
-          Operand.in("x"), Operand.in("weight"), Operand.inout("residual"), Operand.out("out"));
+      List.of(Operand.in("x"), Operand.in("weight"), Operand.inout("residual"), Operand.out("out"));
 
   @Override
   public List<Operand> operands() {

@@ -6,7 +6,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * The index of the largest element of the last axis, the lowest on ties; NaN counts as -inf (all NaN gives 0).
+ * The index of the largest element of the last axis, the lowest on ties; NaN counts as -inf (all
+ * NaN gives 0).
  *
  * <p>in F32 [..., N] with N at least 1; out I32 [..., 1].
  */

@@ -6,13 +6,14 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Causal attention over a paged cache, grouped-query: query head h reads key/value head {@code h / (H / G)}. Token t sees
- * positions 0 to {@code positions[t]} of its sequence.
+ * Causal attention over a paged cache, grouped-query: query head h reads key/value head {@code h /
+ * (H / G)}. Token t sees positions 0 to {@code positions[t]} of its sequence.
  *
- * <p>Operands: q F32 [T, H, D]; keys [rows, G, D] and values [rows, G, V] of F32, F16 or BF16; blockTable I32 [B, blocks]
- * (block b of a sequence holds its positions {@code [b * blockSize, + blockSize)} in cache rows {@code blockTable[b] *
- * blockSize ...}; entries beyond a sequence may be anything from -1 to the last block); sequence I32 [T], the row of
- * blockTable; positions I32 [T]; out F32 [T, H, V].
+ * <p>Operands: q F32 [T, H, D]; keys [rows, G, D] and values [rows, G, V] of F32, F16 or BF16;
+ * blockTable I32 [B, blocks] (block b of a sequence holds its positions {@code [b * blockSize, +
+ * blockSize)} in cache rows {@code blockTable[b] * blockSize ...}; entries beyond a sequence may be
+ * anything from -1 to the last block); sequence I32 [T], the row of blockTable; positions I32 [T];
+ * out F32 [T, H, V].
  *
  * @param scale multiplies the scores
  * @param blockSize rows of a cache block
@@ -67,8 +68,7 @@ public record Attention(double scale, int blockSize) implements CompositeSpec {
     long dim = q.dim(2);
     long values = d.operand(2).dim(2);
     Decomposition.Ref visible = PagedRows.lengths(d, d.operand(5));
-    Decomposition.Ref rows =
-        PagedRows.perToken(d, d.operand(3), d.operand(4), visible, blockSize);
+    Decomposition.Ref rows = PagedRows.perToken(d, d.operand(3), d.operand(4), visible, blockSize);
     long span = rows.dim(1);
     Decomposition.Ref k = d.temporary(d.operand(1).type().dtype(), tokens, span, groups, dim);
     Decomposition.Ref v = d.temporary(d.operand(2).type().dtype(), tokens, span, groups, values);

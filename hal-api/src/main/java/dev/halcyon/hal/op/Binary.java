@@ -5,7 +5,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out = a op b}, elementwise with broadcasting of a and b to the shape of out, F32 or I32 throughout.
+ * {@code out = a op b}, elementwise with broadcasting of a and b to the shape of out, F32 or I32
+ * throughout.
  *
  * @param op the function
  */

@@ -5,7 +5,9 @@ import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
 
-/** Collects the steps of a composite's decomposition for given operand types; made by the planner. */
+/**
+ * Collects the steps of a composite's decomposition for given operand types; made by the planner.
+ */
 public interface Decomposition {
   /** Operand {@code index} of the composite. */
   Ref operand(int index);
@@ -16,7 +18,9 @@ public interface Decomposition {
   /** A dense quantised temporary with scales of {@code scheme}. */
   Ref quantizedTemporary(DType dtype, QuantScheme.Blocked scheme, long... dims);
 
-  /** Adds a step; the spec's own check runs at once, so a wrong decomposition fails at plan time. */
+  /**
+   * Adds a step; the spec's own check runs at once, so a wrong decomposition fails at plan time.
+   */
   void emit(OperatorSpec spec, Ref... operands);
 
   /** A dense f32 temporary. */
@@ -69,7 +73,10 @@ public interface Decomposition {
 
     Ref broadcastTo(Shape shape);
 
-    /** Sub-tensor {@code index} of axis 0, with its scales; also for stacked tensors whose parts lie apart. */
+    /**
+     * Sub-tensor {@code index} of axis 0, with its scales; also for stacked tensors whose parts lie
+     * apart.
+     */
     Ref part(long index);
 
     default long dim(int axis) {

@@ -5,7 +5,10 @@ import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
-/** {@code out = stored(in) * scale(in)} in f32; in is quantised [..., R, K] (or [K]), out F32 of the same shape. */
+/**
+ * {@code out = stored(in) * scale(in)} in f32; in is quantised [..., R, K] (or [K]), out F32 of the
+ * same shape.
+ */
 public record Dequantize() implements PrimitiveSpec {
   private static final List<Operand> OPERANDS = List.of(Operand.in("in"), Operand.out("out"));
 

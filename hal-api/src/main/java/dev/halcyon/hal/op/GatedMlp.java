@@ -6,10 +6,11 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * The gated feed-forward block: {@code out = SwiGlu(x G^T, x U^T) D^T}, plus the residual if asked for.
+ * The gated feed-forward block: {@code out = SwiGlu(x G^T, x U^T) D^T}, plus the residual if asked
+ * for.
  *
- * <p>Operands: x F32 [T, H]; gate, up [I, H]; down [H, I], floating or quantised; residual F32 [T, H] (RESIDUAL), may be out;
- * out F32 [T, H].
+ * <p>Operands: x F32 [T, H]; gate, up [I, H]; down [H, I], floating or quantised; residual F32 [T,
+ * H] (RESIDUAL), may be out; out F32 [T, H].
  *
  * @param epilogue NONE or RESIDUAL
  */

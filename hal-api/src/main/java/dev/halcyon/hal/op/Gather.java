@@ -6,10 +6,11 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Rows of a table: {@code out[i..., :] = table[indices[i...], :]}; a negative index gives a row of zeros.
+ * Rows of a table: {@code out[i..., :] = table[indices[i...], :]}; a negative index gives a row of
+ * zeros.
  *
- * <p>table [N, R...]; indices I32 [M...]; out [M..., R...], same dtype as table. An index of N or more is an error that
- * backends may report or clamp, never an access outside the table.
+ * <p>table [N, R...]; indices I32 [M...]; out [M..., R...], same dtype as table. An index of N or
+ * more is an error that backends may report or clamp, never an access outside the table.
  */
 public record Gather() implements PrimitiveSpec {
   private static final List<Operand> OPERANDS =

@@ -5,16 +5,15 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * One matrix product per run of rows: rows {@code [offsets[e], offsets[e+1])} of x with the weight of expert e, {@code
- * out[s, :] = W_e x[s, :]}.
+ * One matrix product per run of rows: rows {@code [offsets[e], offsets[e+1])} of x with the weight
+ * of expert e, {@code out[s, :] = W_e x[s, :]}.
  *
- * <p>Operands: x F32 [S, K]; offsets I32 [E + 1], ascending from 0 to S; weights [E, N, K] floating or quantised, dense or
- * stacked; out F32 [S, N].
+ * <p>Operands: x F32 [S, K]; offsets I32 [E + 1], ascending from 0 to S; weights [E, N, K] floating
+ * or quantised, dense or stacked; out F32 [S, N].
  */
 public record GroupedMatMul() implements CompositeSpec {
   private static final List<Operand> OPERANDS =
-      List.of(
-          Operand.in("x"), Operand.in("offsets"), Operand.in("weights"), Operand.out("out"));
+      List.of(Operand.in("x"), Operand.in("offsets"), Operand.in("weights"), Operand.out("out"));
 
   @Override
   public List<Operand> operands() {

@@ -6,23 +6,27 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * One small matrix product per head with a range of rows of one weight, the absorbed projections of MLA: head h uses rows
- * {@code [h * rowsPerHead + rowOffset, + rows)} of W, called W_h [rows, C].
+ * One small matrix product per head with a range of rows of one weight, the absorbed projections of
+ * MLA: head h uses rows {@code [h * rowsPerHead + rowOffset, + rows)} of W, called W_h [rows, C].
  *
  * <ul>
- *   <li>{@code ROWS_OUT}: {@code out[t, h, :] = W_h x[t, h, :]}, x [T, H, C], out [T, H, rows] (latent to values)
- *   <li>{@code ROWS_IN}: {@code out[t, h, :] = W_h^T x[t, h, :]}, x [T, H, rows], out [T, H, C] (query into the latent)
+ *   <li>{@code ROWS_OUT}: {@code out[t, h, :] = W_h x[t, h, :]}, x [T, H, C], out [T, H, rows]
+ *       (latent to values)
+ *   <li>{@code ROWS_IN}: {@code out[t, h, :] = W_h^T x[t, h, :]}, x [T, H, rows], out [T, H, C]
+ *       (query into the latent)
  * </ul>
  *
- * <p>Operands: x F32, any strides but adjacent in the last axis; weight [H * rowsPerHead, C] floating or quantised; out F32
- * likewise. Blocks of a quantised weight count from its row 0, not from the head.
+ * <p>Operands: x F32, any strides but adjacent in the last axis; weight [H * rowsPerHead, C]
+ * floating or quantised; out F32 likewise. Blocks of a quantised weight count from its row 0, not
+ * from the head.
  *
  * @param rowsPerHead rows of the weight that belong to one head
  * @param rowOffset first row used within a head
  * @param rows rows used per head
  * @param orientation which side of the product the rows are on
  */
-public record HeadMatMul(int rowsPerHead, int rowOffset, int rows, Orientation orientation) implements CompositeSpec {
+public record HeadMatMul(int rowsPerHead, int rowOffset, int rows, Orientation orientation)
+    implements CompositeSpec {
   /** Which side of the product the rows of the weight are on. */
   public enum Orientation {
     ROWS_OUT,
@@ -63,8 +67,7 @@ public record HeadMatMul(int rowsPerHead, int rowOffset, int rows, Orientation o
     Decomposition.Ref x = d.operand(0).transpose(0, 1);
     Decomposition.Ref perHead =
         w.reshape(x.dim(0), rowsPerHead, w.dim(1)).slice(1, rowOffset, rows);
-    Decomposition.Ref b =
-        orientation == Orientation.ROWS_OUT ? perHead.transpose(1, 2) : perHead;
+    Decomposition.Ref b = orientation == Orientation.ROWS_OUT ? perHead.transpose(1, 2) : perHead;
     d.emit(new MatMul(), x, b, d.operand(2).transpose(0, 1));
   }
 }

@@ -6,17 +6,20 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Writes the latent cache rows of new tokens: {@code cache[slots[t], :C] = RmsNorm(raw[t, :C], weight)}, {@code
- * cache[slots[t], C:] = rotate(raw[t, C:], positions[t])}. A negative slot is skipped. Source: DeepSeek-V3
- * inference/model.py, class MLA (the norm comes before caching, the key part has one head).
+ * Writes the latent cache rows of new tokens: {@code cache[slots[t], :C] = RmsNorm(raw[t, :C],
+ * weight)}, {@code cache[slots[t], C:] = rotate(raw[t, C:], positions[t])}. A negative slot is
+ * skipped. Source: DeepSeek-V3 inference/model.py, class MLA (the norm comes before caching, the
+ * key part has one head).
  *
- * <p>Operands: raw F32 [T, C + R] (kv_a_proj_with_mqa); weight [C] F32, F16 or BF16; cos, sin F32 [P, R/2]; positions I32
- * [T]; slots I32 [T], distinct cache rows; cache [rows, C + R] F32, F16 or BF16 (rounded to nearest even).
+ * <p>Operands: raw F32 [T, C + R] (kv_a_proj_with_mqa); weight [C] F32, F16 or BF16; cos, sin F32
+ * [P, R/2]; positions I32 [T]; slots I32 [T], distinct cache rows; cache [rows, C + R] F32, F16 or
+ * BF16 (rounded to nearest even).
  *
  * @param epsilon of the norm
  * @param layout which elements of the key part form a pair; DeepSeek: INTERLEAVED
  */
-public record KvCacheAppend(double epsilon, RotaryEmbedding.Layout layout) implements CompositeSpec {
+public record KvCacheAppend(double epsilon, RotaryEmbedding.Layout layout)
+    implements CompositeSpec {
   private static final List<Operand> OPERANDS =
       List.of(
           Operand.in("raw"),
@@ -61,8 +64,7 @@ public record KvCacheAppend(double epsilon, RotaryEmbedding.Layout layout) imple
     long latent = d.operand(1).dim(0);
     long rope = raw.dim(1) - latent;
     Decomposition.Ref row = d.f32(tokens, latent + rope);
-    d.emit(
-        new RmsNorm(epsilon), raw.slice(1, 0, latent), d.operand(1), row.slice(1, 0, latent));
+    d.emit(new RmsNorm(epsilon), raw.slice(1, 0, latent), d.operand(1), row.slice(1, 0, latent));
     d.emit(
         new RotaryEmbedding(layout, 0, Math.toIntExact(rope)),
         raw.slice(1, latent, rope).reshape(tokens, 1, rope),

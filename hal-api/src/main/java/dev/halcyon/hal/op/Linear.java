@@ -7,8 +7,8 @@ import java.util.List;
 /**
  * {@code out = x W^T}, plus what the epilogue adds.
  *
- * <p>Operands: x F32 [M, K]; weight [N, K] of any floating dtype or quantised; bias F32 [N] (BIAS) or residual F32 [M, N]
- * (RESIDUAL); out F32 [M, N]. x is not rounded to the dtype of the weight.
+ * <p>Operands: x F32 [M, K]; weight [N, K] of any floating dtype or quantised; bias F32 [N] (BIAS)
+ * or residual F32 [M, N] (RESIDUAL); out F32 [M, N]. x is not rounded to the dtype of the weight.
  *
  * @param epilogue what is added
  */

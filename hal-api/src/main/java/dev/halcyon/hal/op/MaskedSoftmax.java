@@ -6,10 +6,12 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out[..., i] = exp(scale * x[..., i]) / sum_{j < length} exp(scale * x[..., j])} for i below the length of the row,
- * 0 beyond; a row of length 0 is all zeros. Computed with the row maximum subtracted.
+ * {@code out[..., i] = exp(scale * x[..., i]) / sum_{j < length} exp(scale * x[..., j])} for i
+ * below the length of the row, 0 beyond; a row of length 0 is all zeros. Computed with the row
+ * maximum subtracted.
  *
- * <p>Operands: x F32 [..., N]; lengths I32, broadcasting to the leading axes of x; out F32 [..., N], may be x.
+ * <p>Operands: x F32 [..., N]; lengths I32, broadcasting to the leading axes of x; out F32 [...,
+ * N], may be x.
  *
  * @param scale multiplies x
  */

@@ -5,8 +5,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out[..., m, n] = sum_k a[..., m, k] * b[..., k, n]} with f32 accumulation. Transposes and batch broadcasts are
- * views of the operands.
+ * {@code out[..., m, n] = sum_k a[..., m, k] * b[..., k, n]} with f32 accumulation. Transposes and
+ * batch broadcasts are views of the operands.
  *
  * <p>a [B..., M, K], b [B..., K, N] in F32, F16 or BF16, any strides; out F32 [B..., M, N].
  */

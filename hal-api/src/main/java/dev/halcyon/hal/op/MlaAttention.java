@@ -6,13 +6,14 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Multi-head latent attention in absorbed form: every head reads the one latent vector of a position, {@code score =
- * scale * q . cache_row}, {@code out = sum softmax(score) * cache_row[:latentDim]}. Source: DeepSeek-V2 (arXiv 2405.04434)
- * section 2.1 and inference/model.py, class MLA, attn_impl "absorb".
+ * Multi-head latent attention in absorbed form: every head reads the one latent vector of a
+ * position, {@code score = scale * q . cache_row}, {@code out = sum softmax(score) *
+ * cache_row[:latentDim]}. Source: DeepSeek-V2 (arXiv 2405.04434) section 2.1 and
+ * inference/model.py, class MLA, attn_impl "absorb".
  *
- * <p>Operands: q F32 [T, H, C + R] (query in the latent space, then its rotated part); cache [rows, C + R] F32, F16 or BF16
- * (normalised latent, then the rotated key); blockTable I32 [B, blocks], sequence I32 [T], positions I32 [T] as in {@link
- * Attention}; out F32 [T, H, C].
+ * <p>Operands: q F32 [T, H, C + R] (query in the latent space, then its rotated part); cache [rows,
+ * C + R] F32, F16 or BF16 (normalised latent, then the rotated key); blockTable I32 [B, blocks],
+ * sequence I32 [T], positions I32 [T] as in {@link Attention}; out F32 [T, H, C].
  *
  * @param scale multiplies the scores
  * @param latentDim C
@@ -58,8 +59,7 @@ public record MlaAttention(double scale, int latentDim, int blockSize) implement
     Decomposition.Ref q = d.operand(0);
     long tokens = q.dim(0);
     Decomposition.Ref visible = PagedRows.lengths(d, d.operand(4));
-    Decomposition.Ref rows =
-        PagedRows.perToken(d, d.operand(2), d.operand(3), visible, blockSize);
+    Decomposition.Ref rows = PagedRows.perToken(d, d.operand(2), d.operand(3), visible, blockSize);
     long span = rows.dim(1);
     Decomposition.Ref kv = d.temporary(d.operand(1).type().dtype(), tokens, span, q.dim(2));
     d.emit(new Gather(), d.operand(1), rows, kv);

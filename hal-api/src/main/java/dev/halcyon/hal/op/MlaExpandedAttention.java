@@ -6,20 +6,22 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Multi-head latent attention in expanded form, cheaper than {@link MlaAttention} when many tokens read the same context:
- * keys and values of each head are rebuilt from the latent, {@code [k_nope | v]_h = W_h latent}, then {@code score = scale *
- * (q_nope . k_nope + q_rope . k_rope)}, {@code out = sum softmax(score) * v}.
+ * Multi-head latent attention in expanded form, cheaper than {@link MlaAttention} when many tokens
+ * read the same context: keys and values of each head are rebuilt from the latent, {@code [k_nope |
+ * v]_h = W_h latent}, then {@code score = scale * (q_nope . k_nope + q_rope . k_rope)}, {@code out
+ * = sum softmax(score) * v}.
  *
- * <p>Operands: q F32 [T, H, nopeDim + R] (the rotated part last); cache [rows, C + R] F32, F16 or BF16; blockTable, sequence,
- * positions as in {@link Attention}; weight [H * (nopeDim + valueDim), C] floating or quantised (kv_b_proj); out F32 [T, H,
- * valueDim].
+ * <p>Operands: q F32 [T, H, nopeDim + R] (the rotated part last); cache [rows, C + R] F32, F16 or
+ * BF16; blockTable, sequence, positions as in {@link Attention}; weight [H * (nopeDim + valueDim),
+ * C] floating or quantised (kv_b_proj); out F32 [T, H, valueDim].
  *
  * @param scale multiplies the scores
  * @param nopeDim key dims without rotation
  * @param valueDim value dims per head
  * @param blockSize rows of a cache block
  */
-public record MlaExpandedAttention(double scale, int nopeDim, int valueDim, int blockSize) implements CompositeSpec {
+public record MlaExpandedAttention(double scale, int nopeDim, int valueDim, int blockSize)
+    implements CompositeSpec {
   private static final List<Operand> OPERANDS =
       List.of(
           Operand.in("q"),
@@ -83,8 +85,7 @@ public record MlaExpandedAttention(double scale, int nopeDim, int valueDim, int 
         d.operand(5),
         expanded);
     Decomposition.Ref kv =
-        PagedRows.forTokens(
-                d, expanded.reshape(sequences, span, heads, perHead), d.operand(3))
+        PagedRows.forTokens(d, expanded.reshape(sequences, span, heads, perHead), d.operand(3))
             .transpose(1, 2);
     Decomposition.Ref scores = d.f32(tokens, heads, 1, span);
     d.emit(

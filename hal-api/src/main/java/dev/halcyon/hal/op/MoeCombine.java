@@ -6,18 +6,17 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Brings expert outputs back to their tokens: {@code out[t, :] = sum_j weights[t, j] * h[p(t, j), :]} where {@code slots[p(t,
- * j)] = t * k + j}, plus the residual if asked for.
+ * Brings expert outputs back to their tokens: {@code out[t, :] = sum_j weights[t, j] * h[p(t, j),
+ * :]} where {@code slots[p(t, j)] = t * k + j}, plus the residual if asked for.
  *
- * <p>Operands: h F32 [T * k, N]; slots I32 [T * k] of {@link MoeDispatch}; weights F32 [T, k]; residual F32 [T, N] (RESIDUAL),
- * may be out; out F32 [T, N].
+ * <p>Operands: h F32 [T * k, N]; slots I32 [T * k] of {@link MoeDispatch}; weights F32 [T, k];
+ * residual F32 [T, N] (RESIDUAL), may be out; out F32 [T, N].
  *
  * @param epilogue NONE or RESIDUAL
  */
 public record MoeCombine(Epilogue epilogue) implements CompositeSpec {
   private static final List<Operand> PLAIN =
-      List.of(
-          Operand.in("h"), Operand.in("slots"), Operand.in("weights"), Operand.out("out"));
+      List.of(Operand.in("h"), Operand.in("slots"), Operand.in("weights"), Operand.out("out"));
   private static final List<Operand> WITH_RESIDUAL =
       List.of(
           Operand.in("h"),

@@ -6,8 +6,9 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Sorts the (token, choice) pairs of a routing by expert, stably: {@code slots} lists flat positions {@code t * k + j} in
- * ascending order of {@code ids[t, j]}, {@code offsets[e]} is where expert e begins, {@code offsets[E] = T * k}.
+ * Sorts the (token, choice) pairs of a routing by expert, stably: {@code slots} lists flat
+ * positions {@code t * k + j} in ascending order of {@code ids[t, j]}, {@code offsets[e]} is where
+ * expert e begins, {@code offsets[E] = T * k}.
  *
  * <p>Operands: ids I32 [T, k] in [0, E); offsets I32 [E + 1]; slots I32 [T * k].
  *
@@ -50,8 +51,7 @@ public record MoeDispatch(int experts) implements CompositeSpec {
     Decomposition.Ref expert = d.i32(experts + 1L);
     d.emit(new Iota(), expert);
     Decomposition.Ref before = d.i32(experts + 1L, n);
-    d.emit(
-        new Binary(Binary.Op.LESS), flat.reshape(1, n), expert.reshape(experts + 1L, 1), before);
+    d.emit(new Binary(Binary.Op.LESS), flat.reshape(1, n), expert.reshape(experts + 1L, 1), before);
     d.emit(new Reduce(Reduce.Op.SUM), before, d.operand(1).reshape(experts + 1L, 1));
   }
 }

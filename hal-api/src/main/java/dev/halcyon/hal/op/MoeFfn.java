@@ -7,13 +7,13 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The feed-forward part of a mixture of experts after gating, touching only the chosen experts: {@code out[t] = sum_j
- * weights[t, j] * mlp_{ids[t, j]}(x[t])}, plus the shared expert's {@code mlp_shared(x[t])} (SHARED), plus the residual
- * (RESIDUAL); {@code mlp(x) = D SwiGlu(G x, U x)}.
+ * The feed-forward part of a mixture of experts after gating, touching only the chosen experts:
+ * {@code out[t] = sum_j weights[t, j] * mlp_{ids[t, j]}(x[t])}, plus the shared expert's {@code
+ * mlp_shared(x[t])} (SHARED), plus the residual (RESIDUAL); {@code mlp(x) = D SwiGlu(G x, U x)}.
  *
- * <p>Operands: x F32 [T, H]; weights F32 [T, k]; ids I32 [T, k] in [0, E); gate, up [E, I, H]; down [E, H, I], floating or
- * quantised, dense or stacked; sharedGate, sharedUp [J, H], sharedDown [H, J] (SHARED); residual F32 [T, H] (RESIDUAL), may
- * be out; out F32 [T, H].
+ * <p>Operands: x F32 [T, H]; weights F32 [T, k]; ids I32 [T, k] in [0, E); gate, up [E, I, H]; down
+ * [E, H, I], floating or quantised, dense or stacked; sharedGate, sharedUp [J, H], sharedDown [H,
+ * J] (SHARED); residual F32 [T, H] (RESIDUAL), may be out; out F32 [T, H].
  *
  * @param shared whether there is a shared expert
  * @param epilogue NONE or RESIDUAL

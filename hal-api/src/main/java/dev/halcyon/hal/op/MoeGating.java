@@ -6,12 +6,13 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * The router of a mixture of experts. With scores {@code s = scoring(logits)} and choice scores {@code c = s + bias}
- * (BIASED) or {@code s}: experts lie in {@code groups} equal runs; the {@code groupTopK} groups of highest group score (the
- * maximum or the sum of the two best choice scores) stay, all others count as -inf; of the rest the {@code topK} experts of
- * highest choice score are chosen, the lowest index winning ties, in descending order. Weights are the unbiased s at the
- * chosen experts, divided by (their sum + 1e-20) under SUM, times {@code scale}. Source: DeepSeek-V3 inference/model.py,
- * class Gate; arXiv 2412.19437 section 2.1.2.
+ * The router of a mixture of experts. With scores {@code s = scoring(logits)} and choice scores
+ * {@code c = s + bias} (BIASED) or {@code s}: experts lie in {@code groups} equal runs; the {@code
+ * groupTopK} groups of highest group score (the maximum or the sum of the two best choice scores)
+ * stay, all others count as -inf; of the rest the {@code topK} experts of highest choice score are
+ * chosen, the lowest index winning ties, in descending order. Weights are the unbiased s at the
+ * chosen experts, divided by (their sum + 1e-20) under SUM, times {@code scale}. Source:
+ * DeepSeek-V3 inference/model.py, class Gate; arXiv 2412.19437 section 2.1.2.
  *
  * <p>Operands: logits F32 [T, E]; bias F32 [E] (BIASED); weights F32 [T, topK]; ids I32 [T, topK].
  *
@@ -24,7 +25,16 @@ import java.util.List;
  * @param normalization of the weights
  * @param scale multiplies the weights (routed_scaling_factor)
  */
-public record MoeGating(int topK, int groups, int groupTopK, GroupRule groupRule, Scoring scoring, Choice choice, Normalization normalization, double scale) implements CompositeSpec {
+public record MoeGating(
+    int topK,
+    int groups,
+    int groupTopK,
+    GroupRule groupRule,
+    Scoring scoring,
+    Choice choice,
+    Normalization normalization,
+    double scale)
+    implements CompositeSpec {
   /** How a group of experts is scored. */
   public enum GroupRule {
     /** DeepSeek-V2, group_limited_greedy. */
@@ -54,8 +64,7 @@ public record MoeGating(int topK, int groups, int groupTopK, GroupRule groupRule
   private static final List<Operand> PLAIN =
       List.of(Operand.in("logits"), Operand.out("weights"), Operand.out("ids"));
   private static final List<Operand> WITH_BIAS =
-      List.of(
-          Operand.in("logits"), Operand.in("bias"), Operand.out("weights"), Operand.out("ids"));
+      List.of(Operand.in("logits"), Operand.in("bias"), Operand.out("weights"), Operand.out("ids"));
 
   @Override
   public List<Operand> operands() {
@@ -132,10 +141,7 @@ public record MoeGating(int topK, int groups, int groupTopK, GroupRule groupRule
     }
     Decomposition.Ref kept = d.i32(tokens, groupTopK);
     d.emit(
-        new TopK(groupTopK),
-        groupScores.reshape(tokens, groups),
-        d.f32(tokens, groupTopK),
-        kept);
+        new TopK(groupTopK), groupScores.reshape(tokens, groups), d.f32(tokens, groupTopK), kept);
     Decomposition.Ref index = d.i32(groups);
     d.emit(new Iota(), index);
     Decomposition.Ref oneHot = d.i32(tokens, groupTopK, groups);

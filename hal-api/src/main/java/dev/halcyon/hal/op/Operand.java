@@ -13,7 +13,9 @@ public record Operand(String name, Role role) {
   public enum Role {
     /** Read only; must not overlap an output. */
     IN,
-    /** Read only; may be the very same view as an output (in place), but not overlap one otherwise. */
+    /**
+     * Read only; may be the very same view as an output (in place), but not overlap one otherwise.
+     */
     IN_PLACE,
     /** Written completely, never read. */
     OUT,

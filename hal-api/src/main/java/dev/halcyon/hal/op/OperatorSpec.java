@@ -5,8 +5,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * An operator as an immutable value: attributes only, no data. A spec is planned against operand types and the plan is
- * enqueued on a stream with operands, in the order of {@link #operands()}.
+ * An operator as an immutable value: attributes only, no data. A spec is planned against operand
+ * types and the plan is enqueued on a stream with operands, in the order of {@link #operands()}.
  *
  * @apiNote Specs are compared by value; equal specs with equal types share one plan.
  */
@@ -22,7 +22,8 @@ public sealed interface OperatorSpec permits PrimitiveSpec, CompositeSpec {
   /**
    * Checks operand count, shapes and dtypes. Backends receive only types that passed.
    *
-   * @throws HalException {@code SHAPE_MISMATCH}, {@code DTYPE_MISMATCH} or {@code INVALID_ARGUMENT} naming the operand
+   * @throws HalException {@code SHAPE_MISMATCH}, {@code DTYPE_MISMATCH} or {@code INVALID_ARGUMENT}
+   *     naming the operand
    */
   void check(List<TensorType> types);
 }

@@ -6,8 +6,12 @@ import dev.halcyon.hal.tensor.Shape;
 final class PagedRows {
   private PagedRows() {}
 
-  /** Row numbers I32 [B, maxBlocks * blockSize] of all the positions of each sequence of {@code blockTable} [B, maxBlocks]. */
-  private static Decomposition.Ref perSequence(Decomposition d, Decomposition.Ref blockTable, int blockSize) {
+  /**
+   * Row numbers I32 [B, maxBlocks * blockSize] of all the positions of each sequence of {@code
+   * blockTable} [B, maxBlocks].
+   */
+  private static Decomposition.Ref perSequence(
+      Decomposition d, Decomposition.Ref blockTable, int blockSize) {
     long sequences = blockTable.dim(0);
     long blocks = blockTable.dim(1);
     Decomposition.Ref first = d.i32(sequences, blocks, 1);
@@ -38,7 +42,8 @@ final class PagedRows {
   }
 
   /**
-   * Row numbers I32 [B, S] of the positions that any token of each sequence sees; -1 for the others.
+   * Row numbers I32 [B, S] of the positions that any token of each sequence sees; -1 for the
+   * others.
    *
    * @param lengths visible positions of each token, I32 [T]
    */
@@ -63,8 +68,8 @@ final class PagedRows {
   }
 
   /**
-   * Sets what lies at and beyond the length of each row to -1, which gathers zeros: a masked probability is 0, but 0 times the NaN of
-   * somebody else's block would still be NaN.
+   * Sets what lies at and beyond the length of each row to -1, which gathers zeros: a masked
+   * probability is 0, but 0 times the NaN of somebody else's block would still be NaN.
    */
   private static void dropBeyond(
       Decomposition d, Decomposition.Ref rows, Decomposition.Ref lengths) {
@@ -82,7 +87,10 @@ final class PagedRows {
     return out;
   }
 
-  /** {@code rows} of a per-sequence tensor [B, ...] for each token, [T, ...]; a view when there is one sequence. */
+  /**
+   * {@code rows} of a per-sequence tensor [B, ...] for each token, [T, ...]; a view when there is
+   * one sequence.
+   */
   static Decomposition.Ref forTokens(
       Decomposition d, Decomposition.Ref perSequence, Decomposition.Ref sequence) {
     long[] dims = perSequence.type().shape().dims();

@@ -1,8 +1,8 @@
 package dev.halcyon.hal.op;
 
 /**
- * An operator every backend implements, for F32 and where it makes sense I32, with any strides. The floor of a port: with
- * memory, streams and these, every composite runs through its decomposition.
+ * An operator every backend implements, for F32 and where it makes sense I32, with any strides. The
+ * floor of a port: with memory, streams and these, every composite runs through its decomposition.
  */
 public sealed interface PrimitiveSpec extends OperatorSpec
     permits Fill,

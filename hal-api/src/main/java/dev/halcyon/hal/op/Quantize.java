@@ -6,9 +6,10 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out, scales(out) = quantise(in)}: for each block, F8_E4M3FN takes {@code s = max(amax, 1e-4) / 448} (a UE8M0 scale is
- * rounded up to a power of two), I8 {@code s = amax / 127}, I4 {@code s = m / -8} where m is the element of largest
- * magnitude; stored = round to nearest even of in / s, saturated; s is rounded to its storage first.
+ * {@code out, scales(out) = quantise(in)}: for each block, F8_E4M3FN takes {@code s = max(amax,
+ * 1e-4) / 448} (a UE8M0 scale is rounded up to a power of two), I8 {@code s = amax / 127}, I4
+ * {@code s = m / -8} where m is the element of largest magnitude; stored = round to nearest even of
+ * in / s, saturated; s is rounded to its storage first.
  *
  * <p>in: F32 [..., K] dense rows; out: quantised, same shape.
  */

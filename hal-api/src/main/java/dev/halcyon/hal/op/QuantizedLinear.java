@@ -7,15 +7,17 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out = Q(x) W^T} where Q rounds x to {@code activation} with {@code scheme}, as DeepSeek's FP8 inference code does
- * before each product (W8A8 likewise). Source: deepseek-ai/DeepSeek-V3 inference/kernel.py, act_quant and fp8_gemm.
+ * {@code out = Q(x) W^T} where Q rounds x to {@code activation} with {@code scheme}, as DeepSeek's
+ * FP8 inference code does before each product (W8A8 likewise). Source: deepseek-ai/DeepSeek-V3
+ * inference/kernel.py, act_quant and fp8_gemm.
  *
  * <p>Operands: x F32 [M, K]; weight [N, K] quantised; out F32 [M, N].
  *
  * @param activation F8_E4M3FN or I8
  * @param scheme blocks of one row, for example {@link QuantScheme#FP8_1X128}
  */
-public record QuantizedLinear(DType activation, QuantScheme.Blocked scheme) implements CompositeSpec {
+public record QuantizedLinear(DType activation, QuantScheme.Blocked scheme)
+    implements CompositeSpec {
   private static final List<Operand> OPERANDS =
       List.of(Operand.in("x"), Operand.in("weight"), Operand.out("out"));
 

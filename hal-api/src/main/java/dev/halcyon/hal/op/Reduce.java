@@ -5,8 +5,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Reduces the last axis: in [..., N] to out [..., 1], F32 (accumulated in f32 or better) or I32. An empty axis gives the
- * neutral element (SUM 0, MAX -inf, MIN +inf; I32 the extremes).
+ * Reduces the last axis: in [..., N] to out [..., 1], F32 (accumulated in f32 or better) or I32. An
+ * empty axis gives the neutral element (SUM 0, MAX -inf, MIN +inf; I32 the extremes).
  *
  * @param op the reduction; MAX and MIN give NaN if any element is
  */

@@ -7,7 +7,8 @@ import java.util.List;
 /**
  * {@code out[t, :] = x[t, :] / sqrt(mean(x[t, :]^2) + epsilon) * weight}.
  *
- * <p>Operands: x F32 [T, N], adjacent in the last axis; weight [N] F32, F16 or BF16; out F32 [T, N].
+ * <p>Operands: x F32 [T, N], adjacent in the last axis; weight [N] F32, F16 or BF16; out F32 [T,
+ * N].
  *
  * @param epsilon added to the mean of squares
  */

@@ -6,17 +6,20 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * Rotates dims {@code [rotaryOffset, + rotaryDim)} of each head vector by the angles of its position and copies the others:
- * {@code (a, b) -> (a cos - b sin, a sin + b cos)} where pair i is elements (2i, 2i+1) (INTERLEAVED) or (i, i +
- * rotaryDim/2) (HALF_SPLIT). The output keeps the layout of the input.
+ * Rotates dims {@code [rotaryOffset, + rotaryDim)} of each head vector by the angles of its
+ * position and copies the others: {@code (a, b) -> (a cos - b sin, a sin + b cos)} where pair i is
+ * elements (2i, 2i+1) (INTERLEAVED) or (i, i + rotaryDim/2) (HALF_SPLIT). The output keeps the
+ * layout of the input.
  *
- * <p>Operands: x F32 [T, H, D]; positions I32 [T]; cos, sin F32 [P, rotaryDim/2]; out F32 [T, H, D], may be x.
+ * <p>Operands: x F32 [T, H, D]; positions I32 [T]; cos, sin F32 [P, rotaryDim/2]; out F32 [T, H,
+ * D], may be x.
  *
  * @param layout which elements form a pair; DeepSeek: INTERLEAVED
  * @param rotaryOffset first rotated dim
  * @param rotaryDim rotated dims, even
  */
-public record RotaryEmbedding(Layout layout, int rotaryOffset, int rotaryDim) implements CompositeSpec {
+public record RotaryEmbedding(Layout layout, int rotaryOffset, int rotaryDim)
+    implements CompositeSpec {
   /** Which elements form a rotated pair. */
   public enum Layout {
     INTERLEAVED,

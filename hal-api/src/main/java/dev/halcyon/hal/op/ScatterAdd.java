@@ -5,8 +5,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out[indices[i], :] += source[i, :]} for ascending i, so duplicates add in a defined order; a negative index is
- * skipped. F32 or I32.
+ * {@code out[indices[i], :] += source[i, :]} for ascending i, so duplicates add in a defined order;
+ * a negative index is skipped. F32 or I32.
  *
  * <p>indices I32 [M]; source [M, W]; out [N, W].
  */
@@ -22,8 +22,6 @@ public record ScatterAdd() implements PrimitiveSpec {
   @Override
   public void check(List<TensorType> types) {
     TypeRules r = new TypeRules(this, types).rank(0, 1).dtype(0, DType.I32).rank(1, 2).rank(2, 2);
-    r.dtype(1, DType.F32, DType.I32)
-        .sameDtype(1, 2)
-        .shape(1, r.dim(0, 0), r.dim(2, 1));
+    r.dtype(1, DType.F32, DType.I32).sameDtype(1, 2).shape(1, r.dim(0, 0), r.dim(2, 1));
   }
 }

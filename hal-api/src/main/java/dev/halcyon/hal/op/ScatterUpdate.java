@@ -6,8 +6,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out[indices[i], :] = source[i, :]}; other rows keep their content; a negative index is skipped. Indices must
- * not repeat.
+ * {@code out[indices[i], :] = source[i, :]}; other rows keep their content; a negative index is
+ * skipped. Indices must not repeat.
  *
  * <p>indices I32 [M]; source [M, W]; out [N, W], same dtype.
  */

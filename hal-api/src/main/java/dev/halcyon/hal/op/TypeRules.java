@@ -8,7 +8,10 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.Arrays;
 import java.util.List;
 
-/** Shape and dtype checks of one spec against operand types, with errors that name operator and operand. */
+/**
+ * Shape and dtype checks of one spec against operand types, with errors that name operator and
+ * operand.
+ */
 final class TypeRules {
   private final OperatorSpec spec;
   private final List<TensorType> types;
@@ -69,7 +72,9 @@ final class TypeRules {
     if (types.get(i).isQuantized() || !Arrays.asList(allowed).contains(types.get(i).dtype())) {
       throw fail(
           HalErrorCode.DTYPE_MISMATCH,
-          at(i) + " must be unquantised " + Arrays.toString(allowed).toLowerCase(java.util.Locale.ROOT));
+          at(i)
+              + " must be unquantised "
+              + Arrays.toString(allowed).toLowerCase(java.util.Locale.ROOT));
     }
     return this;
   }

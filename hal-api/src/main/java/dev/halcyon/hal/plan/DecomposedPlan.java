@@ -8,7 +8,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Executes the steps of a decomposition; temporaries and the steps' own scratch lie in the workspace. */
+/**
+ * Executes the steps of a decomposition; temporaries and the steps' own scratch lie in the
+ * workspace.
+ */
 final class DecomposedPlan implements OperatorPlan {
   private final int operandCount;
   private final List<DecompositionBuilder.Temporary> temporaries;

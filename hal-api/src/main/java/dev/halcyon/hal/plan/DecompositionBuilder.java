@@ -19,7 +19,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.UnaryOperator;
 
-/** Collects a composite's steps and lays out their temporaries; memory of dead temporaries is reused. */
+/**
+ * Collects a composite's steps and lays out their temporaries; memory of dead temporaries is
+ * reused.
+ */
 final class DecompositionBuilder implements Decomposition {
   /** Views of an operand or temporary: the root's number and what to do with it. */
   private record View(int root, TensorType type, UnaryOperator<Tensor> path) implements Ref {

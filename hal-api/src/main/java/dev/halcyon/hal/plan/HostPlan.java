@@ -17,8 +17,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Executes an operator on another device: operands are downloaded, computed there and the results uploaded, each time. For
- * dense, unquantised operands.
+ * Executes an operator on another device: operands are downloaded, computed there and the results
+ * uploaded, each time. For dense, unquantised operands.
  */
 final class HostPlan implements OperatorPlan {
   private final Plan plan;
@@ -28,7 +28,8 @@ final class HostPlan implements OperatorPlan {
     for (TensorType t : types) {
       if (!t.isContiguous() || t.isQuantized()) {
         throw HalException.of(
-                HalErrorCode.UNSUPPORTED_OPERATOR, spec.name() + " on the host with strided or quantised " + t)
+                HalErrorCode.UNSUPPORTED_OPERATOR,
+                spec.name() + " on the host with strided or quantised " + t)
             .on(host.device().uri().toString())
             .build();
       }
@@ -71,7 +72,8 @@ final class HostPlan implements OperatorPlan {
       this.copies = new Tensor[operands.length];
       this.staging = new MemorySegment[operands.length];
       this.hostStream = plan.device().newStream("host fallback " + plan.spec());
-      this.memory = plan.device().newArena(MemoryArena.Kind.SCRATCH, "host fallback " + plan.spec());
+      this.memory =
+          plan.device().newArena(MemoryArena.Kind.SCRATCH, "host fallback " + plan.spec());
       boolean complete = false;
       try {
         for (int i = 0; i < operands.length; i++) {

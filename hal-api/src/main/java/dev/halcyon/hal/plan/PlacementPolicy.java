@@ -9,10 +9,11 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * What a planner may do. By default: native where possible, decompositions on the device otherwise, never the host.
+ * What a planner may do. By default: native where possible, decompositions on the device otherwise,
+ * never the host.
  *
- * <p>{@code -Dhalcyon.plan.disable=opencl:MoeGating,cpu:*} turns native operators off on top of any policy, by backend and
- * operator name; {@code *} means every composite.
+ * <p>{@code -Dhalcyon.plan.disable=opencl:MoeGating,cpu:*} turns native operators off on top of any
+ * policy, by backend and operator name; {@code *} means every composite.
  *
  * @param disabledNative operator names never planned natively; {@code *} for every composite
  * @param hostOperators operator names that may run on {@code host}
@@ -38,7 +39,10 @@ public record PlacementPolicy(
     return new PlacementPolicy(union(disabledNative, operators), hostOperators, host);
   }
 
-  /** This policy with {@code operators} allowed on {@code hostDevice} when the device has neither native nor decomposition. */
+  /**
+   * This policy with {@code operators} allowed on {@code hostDevice} when the device has neither
+   * native nor decomposition.
+   */
   public PlacementPolicy withHost(Device hostDevice, String... operators) {
     return new PlacementPolicy(
         disabledNative, union(hostOperators, operators), Optional.of(hostDevice));
@@ -61,7 +65,6 @@ public record PlacementPolicy(
             .map(String::trim)
             .noneMatch(
                 s ->
-                    s.equals(backend + ":" + spec.name())
-                        || composite && s.equals(backend + ":*"));
+                    s.equals(backend + ":" + spec.name()) || composite && s.equals(backend + ":*"));
   }
 }

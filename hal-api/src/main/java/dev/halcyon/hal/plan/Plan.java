@@ -7,7 +7,10 @@ import dev.halcyon.hal.spi.OperatorPlan;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
-/** How a device executes one spec on one list of operand types. Immutable, thread-safe, free to keep. */
+/**
+ * How a device executes one spec on one list of operand types. Immutable, thread-safe, free to
+ * keep.
+ */
 public final class Plan {
   private final Device device;
   private final OperatorSpec spec;

@@ -17,9 +17,9 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Makes and caches plans for one device under one policy: native if the device supports the operator on these types; else by
- * decomposition; else on the host if the policy lists the operator; else an error. Every decision is in {@link #report()}.
- * Thread-safe.
+ * Makes and caches plans for one device under one policy: native if the device supports the
+ * operator on these types; else by decomposition; else on the host if the policy lists the
+ * operator; else an error. Every decision is in {@link #report()}. Thread-safe.
  */
 public final class Planner {
   private record Key(OperatorSpec spec, List<TensorType> types) {}
@@ -61,10 +61,11 @@ public final class Planner {
   }
 
   /**
-   * The plan of {@code spec} on operands of {@code types}; made on the first call, from the cache afterwards.
+   * The plan of {@code spec} on operands of {@code types}; made on the first call, from the cache
+   * afterwards.
    *
-   * @throws HalException {@code SHAPE_MISMATCH} or {@code DTYPE_MISMATCH} if the spec rejects the types, {@code
-   *     UNSUPPORTED_OPERATOR} naming every part that is missing
+   * @throws HalException {@code SHAPE_MISMATCH} or {@code DTYPE_MISMATCH} if the spec rejects the
+   *     types, {@code UNSUPPORTED_OPERATOR} naming every part that is missing
    */
   public Plan plan(OperatorSpec spec, List<TensorType> types) {
     Key key = new Key(spec, types);
@@ -82,7 +83,8 @@ public final class Planner {
   /**
    * Plans all requests.
    *
-   * @throws HalException {@code UNSUPPORTED_OPERATOR} naming ALL unsupported operators, with reasons
+   * @throws HalException {@code UNSUPPORTED_OPERATOR} naming ALL unsupported operators, with
+   *     reasons
    */
   public List<Plan> planAll(List<Request> requests) {
     List<Plan> made = new ArrayList<>();
@@ -138,7 +140,11 @@ public final class Planner {
   }
 
   private Decided decided(
-      OperatorSpec spec, List<TensorType> types, Placement where, OperatorPlan plan, String reason) {
+      OperatorSpec spec,
+      List<TensorType> types,
+      Placement where,
+      OperatorPlan plan,
+      String reason) {
     return new Decided(new Plan(device, spec, types, where, plan), reason);
   }
 

@@ -9,7 +9,8 @@ import java.time.Duration;
 /**
  * An open device.
  *
- * @implSpec Thread-safe. Arguments are valid: the API checks shapes, liveness, aliasing and close order before it calls.
+ * @implSpec Thread-safe. Arguments are valid: the API checks shapes, liveness, aliasing and close
+ *     order before it calls.
  */
 public interface BackendDevice {
   DeviceInfo info();
@@ -27,8 +28,10 @@ public interface BackendDevice {
   /**
    * Makes host memory usable in place; called only with feature ZERO_COPY_IMPORT.
    *
-   * @param memory native, of any alignment, possibly read-only; stays valid until the buffer is freed
-   * @throws HalException {@code IMPORT_UNSUPPORTED} if this segment cannot be imported (the caller then copies)
+   * @param memory native, of any alignment, possibly read-only; stays valid until the buffer is
+   *     freed
+   * @throws HalException {@code IMPORT_UNSUPPORTED} if this segment cannot be imported (the caller
+   *     then copies)
    */
   BackendBuffer importHost(MemorySegment memory);
 
@@ -37,10 +40,12 @@ public interface BackendDevice {
   OperatorLibrary operators();
 
   /**
-   * Waits until all streams are idle. Memory is freed after it returned, so it returns only when nothing runs.
+   * Waits until all streams are idle. Memory is freed after it returned, so it returns only when
+   * nothing runs.
    *
    * @implSpec A failure of enqueued work belongs to its stream and is not thrown here.
-   * @throws HalException {@code DEADLINE_EXCEEDED}, or {@code DEVICE_LOST} when nothing can run any more
+   * @throws HalException {@code DEADLINE_EXCEEDED}, or {@code DEVICE_LOST} when nothing can run any
+   *     more
    */
   void awaitIdle(Duration deadline);
 

@@ -9,8 +9,8 @@ import java.util.List;
 /**
  * A backend, found by {@link java.util.ServiceLoader}.
  *
- * @implSpec The constructor does nothing. Native libraries load in {@link #probe()} at the earliest. All methods are
- *     thread-safe.
+ * @implSpec The constructor does nothing. Native libraries load in {@link #probe()} at the
+ *     earliest. All methods are thread-safe.
  */
 public interface BackendProvider {
   /** The SPI version this API understands. */
@@ -25,8 +25,9 @@ public interface BackendProvider {
   /**
    * Opens the driver and says what it found.
    *
-   * @implSpec Never throws and never kills the process; the verdict is cached. {@link BackendProbe.Available} means that a
-   *     driver was really opened and reports at least one device.
+   * @implSpec Never throws and never kills the process; the verdict is cached. {@link
+   *     BackendProbe.Available} means that a driver was really opened and reports at least one
+   *     device.
    */
   BackendProbe probe();
 
@@ -41,7 +42,8 @@ public interface BackendProvider {
    * Opens a device.
    *
    * @param uri of scheme {@link #name()}; an empty path means the default device
-   * @throws HalException {@code DEVICE_UNAVAILABLE} if there is no such device, {@code INVALID_OPTION} for an unknown option
+   * @throws HalException {@code DEVICE_UNAVAILABLE} if there is no such device, {@code
+   *     INVALID_OPTION} for an unknown option
    */
   BackendDevice open(DeviceUri uri, DeviceOptions options);
 }

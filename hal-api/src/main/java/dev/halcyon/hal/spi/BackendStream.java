@@ -9,9 +9,10 @@ import java.util.Optional;
 /**
  * An in-order queue of a device.
  *
- * @implSpec Used by one thread at a time, not always the same: set the vendor's thread-current context on entry. Work may run
- *     at once or later; a failure of earlier work surfaces in the next call as a {@link HalException}. {@link
- *     #synchronize} and {@link #launches} may be called from any thread.
+ * @implSpec Used by one thread at a time, not always the same: set the vendor's thread-current
+ *     context on entry. Work may run at once or later; a failure of earlier work surfaces in the
+ *     next call as a {@link HalException}. {@link #synchronize} and {@link #launches} may be called
+ *     from any thread.
  */
 public interface BackendStream {
   /** Copies from the host; {@code source} (heap or native) may be reused on return. */
@@ -38,14 +39,19 @@ public interface BackendStream {
   void synchronize(Duration deadline);
 
   /**
-   * Makes a native graph of bound commands, or empty if this device has none (the API then replays them one by one).
+   * Makes a native graph of bound commands, or empty if this device has none (the API then replays
+   * them one by one).
    *
    * @param commands only of recordable plans
-   * @implSpec Enqueueing the graph must give bitwise the results of enqueueing the commands in order.
+   * @implSpec Enqueueing the graph must give bitwise the results of enqueueing the commands in
+   *     order.
    */
   Optional<BackendGraph> instantiate(List<BoundOperator> commands);
 
-  /** Kernels and library calls the device was given so far, without copies: evidence that native plans did device work. */
+  /**
+   * Kernels and library calls the device was given so far, without copies: evidence that native
+   * plans did device work.
+   */
   long launches();
 
   void close();

@@ -6,7 +6,10 @@ import java.util.List;
 
 /** What a device can execute natively. Thread-safe. */
 public interface OperatorLibrary {
-  /** Whether {@code spec} runs natively on operands of {@code types}, which passed {@link OperatorSpec#check}. */
+  /**
+   * Whether {@code spec} runs natively on operands of {@code types}, which passed {@link
+   * OperatorSpec#check}.
+   */
   Support support(OperatorSpec spec, List<TensorType> types);
 
   /** A plan; called only after {@link #support} said {@link Support.Native}. May compile. */

@@ -18,7 +18,8 @@ public sealed interface Support {
   /**
    * Not at all.
    *
-   * @param reason a short class: {@code operator}, {@code dtype}, {@code shape}, {@code layout}, {@code driver}
+   * @param reason a short class: {@code operator}, {@code dtype}, {@code shape}, {@code layout},
+   *     {@code driver}
    * @param detail the exact limit
    */
   record Unsupported(String reason, String detail) implements Support {

@@ -1,14 +1,17 @@
 package dev.halcyon.hal.tensor;
 
 /**
- * How an element is stored. What a device can compute in is a capability; every reduction and matrix product accumulates
- * in {@link #F32}.
+ * How an element is stored. What a device can compute in is a capability; every reduction and
+ * matrix product accumulates in {@link #F32}.
  */
 public enum DType {
   F32(32),
   F16(16),
   BF16(16),
-  /** FP8 with 4 exponent and 3 mantissa bits, no infinities, NaN = 0x7f and 0xff, largest finite value 448. */
+  /**
+   * FP8 with 4 exponent and 3 mantissa bits, no infinities, NaN = 0x7f and 0xff, largest finite
+   * value 448.
+   */
   F8_E4M3FN(8),
   I64(64),
   I32(32),

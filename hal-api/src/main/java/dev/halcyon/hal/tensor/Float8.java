@@ -1,6 +1,9 @@
 package dev.halcyon.hal.tensor;
 
-/** FP8 E4M3FN as in the OCP specification: bias 7, no infinities, NaN = 0x7f / 0xff, largest value 448. */
+/**
+ * FP8 E4M3FN as in the OCP specification: bias 7, no infinities, NaN = 0x7f / 0xff, largest value
+ * 448.
+ */
 public final class Float8 {
   /** Largest finite magnitude. */
   public static final float MAX = 448f;
@@ -27,7 +30,9 @@ public final class Float8 {
     return TABLE[bits & 0xff];
   }
 
-  /** Rounds to nearest, ties to even, and saturates at {@link #MAX}; NaN becomes 0x7f with its sign. */
+  /**
+   * Rounds to nearest, ties to even, and saturates at {@link #MAX}; NaN becomes 0x7f with its sign.
+   */
   public static byte fromFloat(float value) {
     int sign = Float.floatToRawIntBits(value) >>> 24 & 0x80;
     if (Float.isNaN(value)) {

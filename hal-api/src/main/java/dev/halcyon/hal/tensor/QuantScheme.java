@@ -1,15 +1,18 @@
 package dev.halcyon.hal.tensor;
 
 /**
- * How stored elements become numbers. A matrix element {@code (r, c)} of a blocked scheme means {@code stored(r, c) *
- * scale(r / blockRows, c / blockColumns)}; the scales are a tensor of their own, attached to the data tensor by {@code
- * Tensor.withScales}. Edge blocks may be ragged.
+ * How stored elements become numbers. A matrix element {@code (r, c)} of a blocked scheme means
+ * {@code stored(r, c) * scale(r / blockRows, c / blockColumns)}; the scales are a tensor of their
+ * own, attached to the data tensor by {@code Tensor.withScales}. Edge blocks may be ragged.
  */
 public sealed interface QuantScheme {
   /** Elements mean themselves. */
   QuantScheme NONE = new None();
 
-  /** DeepSeek's FP8 weights: 128x128 blocks, f32 scales ({@code weight_scale_inv}, a multiplier whatever it is called). */
+  /**
+   * DeepSeek's FP8 weights: 128x128 blocks, f32 scales ({@code weight_scale_inv}, a multiplier
+   * whatever it is called).
+   */
   QuantScheme FP8_128X128 = new Blocked(128, 128, ScaleFormat.F32);
 
   /** DeepSeek's FP8 activations: one f32 scale per token and 128 channels. */
@@ -95,7 +98,11 @@ public sealed interface QuantScheme {
     @Override
     public String toString() {
       String columns = blockColumns == WHOLE_ROW ? "row" : String.valueOf(blockColumns);
-      return blockRows + "x" + columns + ":" + scaleFormat.name().toLowerCase(java.util.Locale.ROOT);
+      return blockRows
+          + "x"
+          + columns
+          + ":"
+          + scaleFormat.name().toLowerCase(java.util.Locale.ROOT);
     }
   }
 }

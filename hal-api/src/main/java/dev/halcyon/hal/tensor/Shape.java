@@ -2,7 +2,10 @@ package dev.halcyon.hal.tensor;
 
 import java.util.Arrays;
 
-/** The extents of a tensor, outermost first. Immutable; extents are zero or positive; rank 0 is a scalar. */
+/**
+ * The extents of a tensor, outermost first. Immutable; extents are zero or positive; rank 0 is a
+ * scalar.
+ */
 public final class Shape {
   private final long[] dims;
   private final long elementCount;
@@ -60,7 +63,10 @@ public final class Shape {
     return n;
   }
 
-  /** Whether {@code this} broadcasts to {@code target}: aligned at the innermost axis, each extent equal or 1. */
+  /**
+   * Whether {@code this} broadcasts to {@code target}: aligned at the innermost axis, each extent
+   * equal or 1.
+   */
   public boolean broadcastsTo(Shape target) {
     if (rank() > target.rank()) {
       return false;

@@ -2,7 +2,10 @@ package dev.halcyon.hal.tensor;
 
 import java.util.Arrays;
 
-/** Distance in elements between neighbours along each axis; 0 repeats (broadcast). Immutable, never negative. */
+/**
+ * Distance in elements between neighbours along each axis; 0 repeats (broadcast). Immutable, never
+ * negative.
+ */
 public final class Strides {
   private final long[] strides;
   private final int hash;

@@ -8,8 +8,8 @@ import java.util.Objects;
 /**
  * Everything about a tensor but its bytes: plans are made and cached for types.
  *
- * <p>View operations return the type of the view; {@code Tensor} has the same operations and moves the first element
- * with them.
+ * <p>View operations return the type of the view; {@code Tensor} has the same operations and moves
+ * the first element with them.
  */
 public final class TensorType {
   private final DType dtype;
@@ -151,9 +151,11 @@ public final class TensorType {
   }
 
   /**
-   * The same elements in another shape, without moving any. Axes may be split, and merged where their strides allow.
+   * The same elements in another shape, without moving any. Axes may be split, and merged where
+   * their strides allow.
    *
-   * @throws HalException {@code SHAPE_MISMATCH} if the element counts differ or elements would have to move
+   * @throws HalException {@code SHAPE_MISMATCH} if the element counts differ or elements would have
+   *     to move
    */
   public TensorType reshape(long... dims) {
     Shape target = Shape.of(dims);

@@ -25,8 +25,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Weights of a mapped checkpoint: in place where the device reads host memory, uploaded otherwise, converted on the device if
- * another format is wanted. The checkpoint must stay open as long as the arena.
+ * Weights of a mapped checkpoint: in place where the device reads host memory, uploaded otherwise,
+ * converted on the device if another format is wanted. The checkpoint must stay open as long as the
+ * arena.
  */
 final class CheckpointWeights implements WeightSource {
   private static final long SMALL = 1 << 16;
@@ -129,8 +130,10 @@ final class CheckpointWeights implements WeightSource {
 
   private static HalException mixed(String name, String is, String expected) {
     return HalException.of(
-            HalErrorCode.DTYPE_MISMATCH, "'" + name + "' is " + is + ", the first expert is " + expected)
-        .remedy("convert the checkpoint so that all experts of a layer have one dtype, or give --dtype")
+            HalErrorCode.DTYPE_MISMATCH,
+            "'" + name + "' is " + is + ", the first expert is " + expected)
+        .remedy(
+            "convert the checkpoint so that all experts of a layer have one dtype, or give --dtype")
         .build();
   }
 
@@ -141,7 +144,8 @@ final class CheckpointWeights implements WeightSource {
       return place(data, arena);
     }
     throw HalException.of(
-            HalErrorCode.DTYPE_MISMATCH, "tensor '" + name + "' is " + data.dtype() + ", not f32, f16 or bf16")
+            HalErrorCode.DTYPE_MISMATCH,
+            "tensor '" + name + "' is " + data.dtype() + ", not f32, f16 or bf16")
         .on(data.file().toString())
         .remedy("convert this tensor to bf16")
         .build();
@@ -166,7 +170,11 @@ final class CheckpointWeights implements WeightSource {
     if (data.dtype() != DType.F8_E4M3FN || fp8.isEmpty()) {
       throw HalException.of(
               HalErrorCode.DTYPE_MISMATCH,
-              "tensor '" + name + "' is " + data.dtype() + " but config.json declares no such quantisation")
+              "tensor '"
+                  + name
+                  + "' is "
+                  + data.dtype()
+                  + " but config.json declares no such quantisation")
           .on(data.file().toString())
           .remedy("add the model's quantization_config to config.json, or use a bf16 checkpoint")
           .build();
@@ -180,7 +188,8 @@ final class CheckpointWeights implements WeightSource {
           case U8 -> ScaleFormat.UE8M0;
           default ->
               throw HalException.of(
-                      HalErrorCode.DTYPE_MISMATCH, "scales '" + scales.name() + "' are " + scales.dtype())
+                      HalErrorCode.DTYPE_MISMATCH,
+                      "scales '" + scales.name() + "' are " + scales.dtype())
                   .on(scales.file().toString())
                   .remedy("store scales as f32, bf16, f16 or e8m0")
                   .build();
@@ -194,8 +203,7 @@ final class CheckpointWeights implements WeightSource {
   }
 
   private CheckpointTensor scales(CheckpointTensor data, QuantScheme.Blocked scheme) {
-    return checkpoint.get(
-        scaleName(data.name()), scheme.scaleShape(Shape.of(data.shape())).dims());
+    return checkpoint.get(scaleName(data.name()), scheme.scaleShape(Shape.of(data.shape())).dims());
   }
 
   private boolean isWanted(CheckpointTensor data, Optional<QuantScheme.Blocked> scheme) {
@@ -206,8 +214,7 @@ final class CheckpointWeights implements WeightSource {
     return TensorType.of(format.dtype(), shape).withQuant(format.scheme());
   }
 
-  private Tensor placeScales(
-      CheckpointTensor data, QuantScheme.Blocked scheme, MemoryArena where) {
+  private Tensor placeScales(CheckpointTensor data, QuantScheme.Blocked scheme, MemoryArena where) {
     return place(scales(data, scheme), where);
   }
 
@@ -226,8 +233,7 @@ final class CheckpointWeights implements WeightSource {
     return t;
   }
 
-  private void convert(
-      CheckpointTensor data, Optional<QuantScheme.Blocked> scheme, Tensor target) {
+  private void convert(CheckpointTensor data, Optional<QuantScheme.Blocked> scheme, Tensor target) {
     scratch.reset();
     Tensor source = place(data, scratch);
     Tensor plain = source;

@@ -17,8 +17,8 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * A DeepSeek-V2/V3 family model on a device: weights and plans. Thread-safe; each {@link Session} belongs to one thread. Close
- * sessions first, then the model, then the device.
+ * A DeepSeek-V2/V3 family model on a device: weights and plans. Thread-safe; each {@link Session}
+ * belongs to one thread. Close sessions first, then the model, then the device.
  */
 public final class DeepSeekModel implements AutoCloseable {
   private static final Duration LOAD_DEADLINE = Duration.ofMinutes(30);
@@ -50,7 +50,8 @@ public final class DeepSeekModel implements AutoCloseable {
   /**
    * Loads a checkpoint. The model owns {@code checkpoint} from here on, also when this fails.
    *
-   * @throws HalException {@code TENSOR_MISSING}, {@code SHAPE_MISMATCH}, {@code DTYPE_MISMATCH}, {@code OUT_OF_MEMORY}
+   * @throws HalException {@code TENSOR_MISSING}, {@code SHAPE_MISMATCH}, {@code DTYPE_MISMATCH},
+   *     {@code OUT_OF_MEMORY}
    */
   public static DeepSeekModel load(
       Device device, DeepSeekConfig config, Checkpoint checkpoint, LoadOptions options) {
@@ -104,8 +105,7 @@ public final class DeepSeekModel implements AutoCloseable {
     boolean complete = false;
     try (MemoryArena scratch = device.newArena(MemoryArena.Kind.SCRATCH, "weight conversion");
         CommandStream stream = device.newStream("load")) {
-      DeepSeekWeights weights =
-          DeepSeekWeights.load(config, factory.open(arena, scratch, stream));
+      DeepSeekWeights weights = DeepSeekWeights.load(config, factory.open(arena, scratch, stream));
       stream.synchronize(LOAD_DEADLINE);
       DeepSeekModel model =
           new DeepSeekModel(
@@ -150,7 +150,10 @@ public final class DeepSeekModel implements AutoCloseable {
     return arena.importedBytes();
   }
 
-  /** Weight bytes one token reads in a decode step: everything but the embedding and the experts not chosen. */
+  /**
+   * Weight bytes one token reads in a decode step: everything but the embedding and the experts not
+   * chosen.
+   */
   public long activeBytesPerToken() {
     long bytes = bytes(weights.norm()) + bytes(weights.head());
     bytes += weights.embedding().dtype().byteSize(config.hidden());
@@ -213,7 +216,8 @@ public final class DeepSeekModel implements AutoCloseable {
     }
     if (!sessions.isEmpty()) {
       throw HalException.of(
-              HalErrorCode.CLOSE_ORDER, "model closed before " + sessions.size() + " of its sessions")
+              HalErrorCode.CLOSE_ORDER,
+              "model closed before " + sessions.size() + " of its sessions")
           .on(device.uri().toString())
           .remedy("close sessions before their model")
           .build();

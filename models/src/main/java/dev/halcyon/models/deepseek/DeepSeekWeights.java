@@ -33,7 +33,10 @@ record DeepSeekWeights(Tensor embedding, List<Layer> layers, Tensor norm, Tensor
   /** Straight from the hidden state: {@code q} [heads * (nope + rope), hidden]. */
   record DirectQuery(Tensor q) implements Query {}
 
-  /** Through a latent: {@code qA} [rank, hidden], {@code norm} [rank], {@code qB} [heads * (nope + rope), rank]. */
+  /**
+   * Through a latent: {@code qA} [rank, hidden], {@code norm} [rank], {@code qB} [heads * (nope +
+   * rope), rank].
+   */
   record LatentQuery(Tensor qA, Tensor norm, Tensor qB) implements Query {}
 
   /**
@@ -64,7 +67,12 @@ record DeepSeekWeights(Tensor embedding, List<Layer> layers, Tensor norm, Tensor
    * @param shared the shared expert
    */
   record Moe(
-      Tensor router, Optional<Tensor> bias, Tensor gate, Tensor up, Tensor down, Optional<Mlp> shared)
+      Tensor router,
+      Optional<Tensor> bias,
+      Tensor gate,
+      Tensor up,
+      Tensor down,
+      Optional<Mlp> shared)
       implements FeedForward {}
 
   /** Loads all weights of {@code config}. */

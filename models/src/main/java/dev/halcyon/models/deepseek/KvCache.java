@@ -15,8 +15,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The latent cache of all layers, paged: a sequence owns blocks of {@code blockSize} rows anywhere in the pool, listed in the
- * block table. All layers share one table. One thread at a time.
+ * The latent cache of all layers, paged: a sequence owns blocks of {@code blockSize} rows anywhere
+ * in the pool, listed in the block table. All layers share one table. One thread at a time.
  */
 final class KvCache {
   private final int blockSize;
@@ -40,8 +40,7 @@ final class KvCache {
     int total = Math.multiplyExact(maxBlocks, options.maxSequences());
     for (int i = 0; i < layerCount; i++) {
       layers.add(
-          arena.allocate(
-              TensorType.of(options.cacheDtype(), (long) total * blockSize, rowWidth)));
+          arena.allocate(TensorType.of(options.cacheDtype(), (long) total * blockSize, rowWidth)));
     }
     this.table = arena.allocate(TensorType.of(DType.I32, options.maxSequences(), maxBlocks));
     this.hostTable = hostArena.allocate((long) options.maxSequences() * maxBlocks * 4, 64);
@@ -74,7 +73,8 @@ final class KvCache {
       }
     }
     throw HalException.of(
-            HalErrorCode.CONTEXT_OVERFLOW, "all " + open.length + " sequences of the session are open")
+            HalErrorCode.CONTEXT_OVERFLOW,
+            "all " + open.length + " sequences of the session are open")
         .remedy("release one, or make a session with a larger maxSequences")
         .build();
   }

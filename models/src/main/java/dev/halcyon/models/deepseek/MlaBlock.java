@@ -17,8 +17,8 @@ import dev.halcyon.models.config.DeepSeekConfig;
 import dev.halcyon.models.config.RopeConfig;
 
 /**
- * Multi-head latent attention of one layer, {@code x += o(attention(norm(x)))}. Source: DeepSeek-V3 inference/model.py, class
- * MLA.
+ * Multi-head latent attention of one layer, {@code x += o(attention(norm(x)))}. Source: DeepSeek-V3
+ * inference/model.py, class MLA.
  */
 final class MlaBlock {
   private final DeepSeekConfig config;
@@ -120,11 +120,7 @@ final class MlaBlock {
       }
     }
     ops.run(
-        new Linear(Epilogue.RESIDUAL),
-        out.reshape(tokens, (long) heads * value),
-        w.output(),
-        x,
-        x);
+        new Linear(Epilogue.RESIDUAL), out.reshape(tokens, (long) heads * value), w.output(), x, x);
   }
 
   private Tensor queries(

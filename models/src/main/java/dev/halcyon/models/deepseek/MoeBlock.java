@@ -14,8 +14,8 @@ import dev.halcyon.models.config.ScoringFunction;
 import dev.halcyon.models.config.TopkMethod;
 
 /**
- * The mixture of experts of one layer, {@code x += sum of the chosen experts + shared expert}. The router computes in f32.
- * Source: DeepSeek-V3 inference/model.py, classes Gate and MoE.
+ * The mixture of experts of one layer, {@code x += sum of the chosen experts + shared expert}. The
+ * router computes in f32. Source: DeepSeek-V3 inference/model.py, classes Gate and MoE.
  */
 final class MoeBlock {
   private final int topK;
@@ -36,13 +36,14 @@ final class MoeBlock {
                 ? MoeGating.Scoring.SIGMOID
                 : MoeGating.Scoring.SOFTMAX,
             config.hasCorrectionBias() ? MoeGating.Choice.BIASED : MoeGating.Choice.SCORES,
-            normalizes(config)
-                ? MoeGating.Normalization.SUM
-                : MoeGating.Normalization.NONE,
+            normalizes(config) ? MoeGating.Normalization.SUM : MoeGating.Normalization.NONE,
             config.weightScale());
   }
 
-  /** The code of V2 leaves a single expert's softmax score as it is; that of V3 divides it by itself. */
+  /**
+   * The code of V2 leaves a single expert's softmax score as it is; that of V3 divides it by
+   * itself.
+   */
   private static boolean normalizes(MoeConfig config) {
     return config.normTopkProb()
         && (config.topK() > 1 || config.scoring() == ScoringFunction.SIGMOID);
@@ -55,8 +56,7 @@ final class MoeBlock {
    * @param x residual [T, hidden], updated
    * @return the routing, for traces
    */
-  Routing enqueue(
-      Operators ops, MemoryArena scratch, DeepSeekWeights.Moe w, Tensor h, Tensor x) {
+  Routing enqueue(Operators ops, MemoryArena scratch, DeepSeekWeights.Moe w, Tensor h, Tensor x) {
     long tokens = h.dim(0);
     Tensor logits = scratch.allocate(TensorType.of(DType.F32, tokens, w.router().dim(0)));
     Tensor weights = scratch.allocate(TensorType.of(DType.F32, tokens, topK));

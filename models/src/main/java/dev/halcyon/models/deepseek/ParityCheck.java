@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Holds a model against the golden vectors of a reference implementation: logits at every prompt position, greedy
- * continuations, batches, and traced activations.
+ * Holds a model against the golden vectors of a reference implementation: logits at every prompt
+ * position, greedy continuations, batches, and traced activations.
  */
 public final class ParityCheck {
   private final DeepSeekModel model;
@@ -67,8 +67,7 @@ public final class ParityCheck {
         golden.hasTensor("trace." + p.name() + ".embed")
             ? TraceComparison.firstDeviation(model, golden, p, options)
             : Optional.empty();
-    boolean pass =
-        worst < options.tolerance() && agreement == 1 && match && deviation.isEmpty();
+    boolean pass = worst < options.tolerance() && agreement == 1 && match && deviation.isEmpty();
     return new ParityResult(
         model.device().uri().toString(), p.name(), worst, agreement, match, pass, deviation);
   }

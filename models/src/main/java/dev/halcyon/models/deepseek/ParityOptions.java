@@ -20,11 +20,7 @@ public record ParityOptions(
   /** 5e-4 on logits, whole prompts, graph decode, f32 cache. */
   public static final ParityOptions DEFAULT =
       new ParityOptions(
-          5e-4,
-          1024,
-          SessionOptions.Decode.GRAPH,
-          SessionOptions.Form.CHEAPER,
-          DType.F32);
+          5e-4, 1024, SessionOptions.Decode.GRAPH, SessionOptions.Form.CHEAPER, DType.F32);
 
   public ParityOptions withPrefillChunk(int value) {
     return new ParityOptions(tolerance, value, decode, form, cacheDtype);
@@ -43,7 +39,6 @@ public record ParityOptions(
   }
 
   SessionOptions session(int sequences, int contextLength) {
-    return new SessionOptions(
-        sequences, contextLength, 16, prefillChunk, cacheDtype, decode, form);
+    return new SessionOptions(sequences, contextLength, 16, prefillChunk, cacheDtype, decode, form);
   }
 }

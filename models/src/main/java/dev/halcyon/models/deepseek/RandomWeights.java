@@ -14,8 +14,8 @@ import java.util.List;
 import java.util.SplittableRandom;
 
 /**
- * Synthetic weights of the right sizes for benchmarks, made on the device where it can; uniform with variance 1/columns so
- * that activations stay in range.
+ * Synthetic weights of the right sizes for benchmarks, made on the device where it can; uniform
+ * with variance 1/columns so that activations stay in range.
  */
 final class RandomWeights implements WeightSource {
   private static final int PATTERN_BYTES = 1 << 20;

@@ -20,10 +20,12 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * A model at work: open sequences, their cache and the logits of the last step. Sequences may have different lengths; a step
- * takes tokens of any of them. One thread at a time; close it before its model.
+ * A model at work: open sequences, their cache and the logits of the last step. Sequences may have
+ * different lengths; a step takes tokens of any of them. One thread at a time; close it before its
+ * model.
  *
- * <p>Logits belong to rows 0 to {@link #rows()} - 1 of the last step and are overwritten by the next.
+ * <p>Logits belong to rows 0 to {@link #rows()} - 1 of the last step and are overwritten by the
+ * next.
  */
 public final class Session implements AutoCloseable {
   /**
@@ -69,7 +71,9 @@ public final class Session implements AutoCloseable {
     if (options.contextLength() > config.maxPositionEmbeddings()) {
       throw HalException.of(
               HalErrorCode.CONTEXT_OVERFLOW,
-              "context of " + options.contextLength() + " positions; the model has "
+              "context of "
+                  + options.contextLength()
+                  + " positions; the model has "
                   + config.maxPositionEmbeddings())
           .on("max_position_embeddings")
           .remedy("ask for at most " + config.maxPositionEmbeddings())
@@ -138,7 +142,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Runs new tokens of one sequence in chunks of at most {@code prefillChunk}; row 0 is the last token.
+   * Runs new tokens of one sequence in chunks of at most {@code prefillChunk}; row 0 is the last
+   * token.
    *
    * @throws HalException {@code CONTEXT_OVERFLOW} before anything ran, if they do not fit
    */
@@ -155,8 +160,8 @@ public final class Session implements AutoCloseable {
   /**
    * One step over new tokens of any sequences, not cut into chunks.
    *
-   * @throws HalException {@code CONTEXT_OVERFLOW} before anything ran, if they do not fit; {@code INVALID_ARGUMENT} for a token
-   *     id outside the vocabulary
+   * @throws HalException {@code CONTEXT_OVERFLOW} before anything ran, if they do not fit; {@code
+   *     INVALID_ARGUMENT} for a token id outside the vocabulary
    */
   public void step(List<Chunk> chunks, Logits which) {
     forward(chunks, which, Trace.NONE);
@@ -200,8 +205,7 @@ public final class Session implements AutoCloseable {
       in.upload(stream);
     }
     cache.uploadTable(stream);
-    output =
-        stack.enqueue(ops, scratch, new Step(in, cache.table(), cos, sin, form), cache, trace);
+    output = stack.enqueue(ops, scratch, new Step(in, cache.table(), cos, sin, form), cache, trace);
   }
 
   private MlaForm form(List<Chunk> chunks) {
@@ -226,7 +230,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * One new token for each of several sequences: the decode step. Row i belongs to {@code sequences[i]}.
+   * One new token for each of several sequences: the decode step. Row i belongs to {@code
+   * sequences[i]}.
    *
    * @throws HalException {@code CONTEXT_OVERFLOW} before anything ran, if a sequence is full
    */
@@ -291,7 +296,8 @@ public final class Session implements AutoCloseable {
   private DecoderStack.Output lastOutput(int row) {
     if (row < 0 || row >= rows()) {
       throw HalException.of(
-              HalErrorCode.OUT_OF_BOUNDS, "row " + row + " of a step with " + rows() + " rows of logits")
+              HalErrorCode.OUT_OF_BOUNDS,
+              "row " + row + " of a step with " + rows() + " rows of logits")
           .remedy("run a step that asks for these logits first")
           .build();
     }
@@ -308,7 +314,11 @@ public final class Session implements AutoCloseable {
     if (tokens > options.contextLength() - length) {
       throw HalException.of(
               HalErrorCode.CONTEXT_OVERFLOW,
-              tokens + " tokens after " + length + " do not fit a context of " + options.contextLength())
+              tokens
+                  + " tokens after "
+                  + length
+                  + " do not fit a context of "
+                  + options.contextLength())
           .remedy(
               "shorten the prompt or raise the context length (the model has "
                   + config.maxPositionEmbeddings()
@@ -321,7 +331,8 @@ public final class Session implements AutoCloseable {
     for (int id : tokens) {
       if (id < 0 || id >= config.vocab()) {
         throw HalException.of(
-                HalErrorCode.INVALID_ARGUMENT, "token id " + id + " of a vocabulary of " + config.vocab())
+                HalErrorCode.INVALID_ARGUMENT,
+                "token id " + id + " of a vocabulary of " + config.vocab())
             .remedy("use the tokenizer that belongs to the model")
             .build();
       }

@@ -59,7 +59,9 @@ public record SessionOptions(
     }
   }
 
-  /** One sequence of {@code contextLength} positions, f16 cache, chunks of 256 tokens, graph decode. */
+  /**
+   * One sequence of {@code contextLength} positions, f16 cache, chunks of 256 tokens, graph decode.
+   */
   public static SessionOptions of(int contextLength) {
     return new SessionOptions(1, contextLength, 64, 256, DType.F16, Decode.GRAPH, Form.CHEAPER);
   }

@@ -10,8 +10,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * What a step of T tokens tells the device, i32: ids [T], positions [T], sequence [T], slots [T] (cache row of each token) and
- * rows [R] (which tokens get logits). One upload.
+ * What a step of T tokens tells the device, i32: ids [T], positions [T], sequence [T], slots [T]
+ * (cache row of each token) and rows [R] (which tokens get logits). One upload.
  */
 final class StepInputs {
   private final int tokens;

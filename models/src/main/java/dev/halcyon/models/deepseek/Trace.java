@@ -2,7 +2,10 @@ package dev.halcyon.models.deepseek;
 
 import dev.halcyon.hal.Tensor;
 
-/** Hears intermediate tensors of an eager step, for comparison with a reference; read them before returning. */
+/**
+ * Hears intermediate tensors of an eager step, for comparison with a reference; read them before
+ * returning.
+ */
 @FunctionalInterface
 interface Trace {
   /** Hears nothing. */

@@ -82,7 +82,8 @@ final class TraceComparison {
               .or(() -> check(golden, prefix, layer + "kv_latent", seen.get(layer + "kv_latent")))
               .or(
                   () ->
-                      check(golden, prefix, layer + "k_rope_cache", seen.get(layer + "k_rope_cache")))
+                      check(
+                          golden, prefix, layer + "k_rope_cache", seen.get(layer + "k_rope_cache")))
               .or(() -> check(golden, prefix, layer + "attn_out", minus(middle, x)))
               .or(() -> routing(golden, prefix, layer, seen, routed))
               .or(() -> check(golden, prefix, layer + "ffn_out", minus(out, middle)))

@@ -8,8 +8,8 @@ import java.util.Arrays;
 import java.util.Locale;
 
 /**
- * How linear weights are held on the device. Embedding, norms and router keep the dtype of the checkpoint: they are small or
- * sensitive.
+ * How linear weights are held on the device. Embedding, norms and router keep the dtype of the
+ * checkpoint: they are small or sensitive.
  */
 public enum WeightFormat {
   /** As the checkpoint stores them. */

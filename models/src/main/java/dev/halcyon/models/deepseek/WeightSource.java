@@ -3,7 +3,9 @@ package dev.halcyon.models.deepseek;
 import dev.halcyon.hal.Tensor;
 import java.util.List;
 
-/** Where the weights of a model come from. Tensors live in the loader's arena. One thread at a time. */
+/**
+ * Where the weights of a model come from. Tensors live in the loader's arena. One thread at a time.
+ */
 interface WeightSource {
   /** A linear weight {@code [rows, columns]} in the wanted format. */
   Tensor linear(String name, long rows, long columns);

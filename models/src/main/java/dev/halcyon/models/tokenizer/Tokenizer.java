@@ -145,8 +145,8 @@ public final class Tokenizer implements AutoCloseable {
               "the native tokenizer library cannot be loaded: " + e.getMessage())
           .on(file.toString())
           .remedy(
-              "make ~/.djl.ai writable, or set -DDJL_CACHE_DIR to a writable folder; served are linux on"
-                  + " x86_64 and aarch64, macOS on aarch64 and windows on x86_64")
+              "make ~/.djl.ai writable, or set -DDJL_CACHE_DIR to a writable folder; served are"
+                  + " linux on x86_64 and aarch64, macOS on aarch64 and windows on x86_64")
           .cause(e)
           .build();
     } catch (IOException | RuntimeException e) {

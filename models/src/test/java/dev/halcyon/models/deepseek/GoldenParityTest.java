@@ -26,7 +26,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Every golden model on every device, in every manner of execution, against the official implementations. */
+/**
+ * Every golden model on every device, in every manner of execution, against the official
+ * implementations.
+ */
 final class GoldenParityTest {
   private static final List<String> MODELS =
       List.of(
@@ -56,7 +59,11 @@ final class GoldenParityTest {
     return DEVICES.stream()
         .flatMap(
             d ->
-                Stream.of("dsv2-tiny/bf16", "dsv3-tiny/bf16", "moonlight-tiny/bf16", "dsv3-fp8-tiny/fp8")
+                Stream.of(
+                        "dsv2-tiny/bf16",
+                        "dsv3-tiny/bf16",
+                        "moonlight-tiny/bf16",
+                        "dsv3-fp8-tiny/fp8")
                     .map(m -> Arguments.of(d, m)));
   }
 
@@ -94,7 +101,10 @@ final class GoldenParityTest {
 
   static Stream<Arguments> everyTier() {
     return Stream.of("c", "vector", "scalar")
-        .flatMap(t -> Stream.of("odd-v3-tiny/bf16", "odd-v2lite-tiny/bf16", "dsv3-fp8-tiny/fp8").map(m -> Arguments.of(t, m)));
+        .flatMap(
+            t ->
+                Stream.of("odd-v3-tiny/bf16", "odd-v2lite-tiny/bf16", "dsv3-fp8-tiny/fp8")
+                    .map(m -> Arguments.of(t, m)));
   }
 
   @ParameterizedTest(name = "{1} on tier {0}")

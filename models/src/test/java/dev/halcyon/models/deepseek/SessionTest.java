@@ -75,7 +75,8 @@ final class SessionTest {
   void fullContextIsRefusedBeforeAnythingRuns() {
     try (Session s = model.newSession(exact(10))) {
       int sequence = s.openSequence();
-      HalException tooLong = assertThrows(HalException.class, () -> s.prefill(sequence, prompt(11)));
+      HalException tooLong =
+          assertThrows(HalException.class, () -> s.prefill(sequence, prompt(11)));
       assertEquals(HalErrorCode.CONTEXT_OVERFLOW, tooLong.code());
       assertEquals(0, s.length(sequence));
       s.prefill(sequence, prompt(9));
