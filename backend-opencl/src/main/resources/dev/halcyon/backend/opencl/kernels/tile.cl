@@ -8,19 +8,29 @@
 // One token on a CPU is a matter of memory alone: rows are then read one after the other, in the order they lie in, with
 // prefetches in front; reading several rows side by side halves the bandwidth.
 #if MT == 1 && LANES == 1 && WVEC
+// Vectors of four neighbours that lie in one scale block.
+#if SC && BC % (4 * VW) == 0
+#define SPAN 4
+#elif SC && BC % (2 * VW) == 0
+#define SPAN 2
+#else
+#define SPAN 1
+#endif
 static inline float row_dot(SRC x, SRC w, long we, SRC ws, long se, int K) {
   fv acc[4];
   UNROLL for (int j = 0; j < 4; j++) acc[j] = (fv)(0.0f);
   int k = 0;
   for (; k + 4 * VW <= K; k += 4 * VW) {
     UNROLL for (int b = 0; b < 4 * VW * WBITS / 8; b += 64) PREFETCH(w + (we + k) * WBITS / 8 + b);
-    UNROLL for (int j = 0; j < 4; j++) {
-      fv wt = wv(w, we + k + j * VW);
 #if SC
-      wt *= SCALE(ws, se + SCOL(k + j * VW));
-#endif
-      acc[j] += LDFV(x + (long)(k + j * VW) * 4) * wt;
+    UNROLL for (int j = 0; j < 4; j += SPAN) {
+      fv p = LDFV(x + (long)(k + j * VW) * 4) * wv(w, we + k + j * VW);
+      UNROLL for (int i = 1; i < SPAN; i++) p += LDFV(x + (long)(k + (j + i) * VW) * 4) * wv(w, we + k + (j + i) * VW);
+      acc[j] += p * SCALE(ws, se + SCOL(k + j * VW));
     }
+#else
+    UNROLL for (int j = 0; j < 4; j++) acc[j] += LDFV(x + (long)(k + j * VW) * 4) * wv(w, we + k + j * VW);
+#endif
   }
   for (; k + VW <= K; k += VW) {
     fv wt = wv(w, we + k);

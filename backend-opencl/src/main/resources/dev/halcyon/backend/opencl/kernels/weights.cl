@@ -29,12 +29,22 @@ static inline float w1(SRC w, long i) {
 }
 
 #if WT == 8
+// Each byte twice, its nibbles moved to the top of an int: the low one by 28 bits, the high one by 24.
 #if VW == 16
-#define HALF_W 8
+#define NIBBLE_BYTES uchar8
+#define TWICE s0011223344556677
+#define NIBBLE_SHIFTS (uint16)(28, 24, 28, 24, 28, 24, 28, 24, 28, 24, 28, 24, 28, 24, 28, 24)
+#define LOAD_NIBBLES(p) vload8(0, p)
 #elif VW == 8
-#define HALF_W 4
+#define NIBBLE_BYTES uchar4
+#define TWICE s00112233
+#define NIBBLE_SHIFTS (uint8)(28, 24, 28, 24, 28, 24, 28, 24)
+#define LOAD_NIBBLES(p) vload4(0, p)
 #else
-#define HALF_W 2
+#define NIBBLE_BYTES uchar2
+#define TWICE s0011
+#define NIBBLE_SHIFTS (uint4)(28, 24, 28, 24)
+#define LOAD_NIBBLES(p) vload2(0, p)
 #endif
 #endif
 
@@ -46,11 +56,9 @@ static inline fv wv(SRC w, long i) {
 #elif WT == 7
   return CAT(convert_float, VW)(LDUCV(w + i));
 #else
-  CAT(char, HALF_W) b = CAT(vload, HALF_W)(0, (__global const char*)(w + (i >> 1)));
-  fv r;
-  r.even = CAT(convert_float, HALF_W)((b << (CAT(char, HALF_W))(4)) >> (CAT(char, HALF_W))(4));
-  r.odd = CAT(convert_float, HALF_W)(b >> (CAT(char, HALF_W))(4));
-  return r;
+  const NIBBLE_BYTES b = LOAD_NIBBLES(w + (i >> 1));
+  const uv bits = CAT(convert_uint, VW)(b.TWICE) << NIBBLE_SHIFTS;
+  return CAT(convert_float, VW)(as_iv(bits) >> 28);
 #endif
 }
 
