@@ -212,7 +212,7 @@ final class Reductions {
     void row(long x, long values, long indices, long d, long n) {
       int[] best = k <= LIST ? list(x, n) : sorted(x, n);
       for (int j = 0; j < k; j++) {
-        f32(values + j * step(1), f32(x + best[j] * step(0)));
+        f32(values + j * step(1), orLowest(f32(x + best[j] * step(0))));
         i32(indices + j * step(2), best[j]);
       }
     }

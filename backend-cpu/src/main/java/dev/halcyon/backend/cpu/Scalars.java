@@ -46,14 +46,16 @@ final class Scalars {
     }
   }
 
-  /** Stores an integer: floats round once, narrower integers keep the low bits. */
+  /** Stores an integer: floats round once, narrower integers saturate. */
   static void store(DType dtype, long address, long value) {
     switch (dtype) {
       case F32 -> NativeMemory.f32(address, (float) value);
       case F16, BF16, F8_E4M3FN -> store(dtype, address, toOddFloat(toOddDouble(value)));
       case I64 -> NativeMemory.i64(address, value);
-      case I32 -> NativeMemory.i32(address, (int) value);
-      case I8, U8 -> NativeMemory.i8(address, (byte) value);
+      case I32 ->
+          NativeMemory.i32(address, Math.clamp(value, Integer.MIN_VALUE, Integer.MAX_VALUE));
+      case I8 -> NativeMemory.i8(address, (byte) Math.clamp(value, -128, 127));
+      case U8 -> NativeMemory.i8(address, (byte) Math.clamp(value, 0, 255));
       case I4 -> throw new IllegalArgumentException("packed " + dtype);
     }
   }

@@ -5,8 +5,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * {@code out = (dtype of out) in}: rounds to nearest even; float to integer truncates and
- * saturates; F8_E4M3FN saturates.
+ * {@code out = (dtype of out) in}: rounds to nearest even; float to integer truncates; F8_E4M3FN
+ * and integers saturate, NaN becomes integer 0.
  */
 public record Cast() implements PrimitiveSpec {
   private static final List<Operand> OPERANDS = List.of(Operand.in("in"), Operand.out("out"));

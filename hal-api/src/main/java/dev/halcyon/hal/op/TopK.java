@@ -6,8 +6,8 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * The k largest of the last axis in descending order; the lowest index wins ties; NaN counts as
- * -inf.
+ * The k largest of the last axis in descending order; the lowest index wins ties; NaN counts as,
+ * and is returned as, -inf.
  *
  * <p>in F32 [..., N]; values F32 [..., k]; indices I32 [..., k].
  *
