@@ -105,7 +105,7 @@ final class BenchCommand implements Callable<Integer> {
     Benchmark.Plan plan = plan();
     ArrayNode array = Json.array();
     try (OpenDevices open = devices.open(host)) {
-      Subject subject = subject();
+      Subject subject = subject(plan);
       for (Device device : open) {
         long start = System.nanoTime();
         try (DeepSeekModel loaded = load(subject, device)) {
@@ -145,7 +145,7 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  private Subject subject() {
+  private Subject subject(Benchmark.Plan plan) {
     if (model.isPresent() == config.isPresent() || config.isPresent() != randomWeights) {
       throw HalException.of(
               HalErrorCode.INVALID_OPTION, "which model to measure is not clear from the options")
@@ -159,8 +159,11 @@ final class BenchCommand implements Callable<Integer> {
     }
     Path file = config.get();
     try (InputStream in = Files.newInputStream(file)) {
+      DeepSeekConfig read = ConfigReader.parse(in, file.toString());
+      // synthetic weights have no trained context: one more position costs what the last one did
+      int positions = Math.max(read.maxPositionEmbeddings(), plan.contextLength());
       return new Subject(
-          file.toString(), ConfigReader.parse(in, file.toString()), Optional.empty());
+          file.toString(), read.withMaxPositionEmbeddings(positions), Optional.empty());
     } catch (IOException e) {
       throw HalException.of(
               HalErrorCode.MODEL_NOT_FOUND,

@@ -7,6 +7,8 @@ import dev.halcyon.hal.HalErrorCode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -91,6 +93,22 @@ class ParityAndBenchTest {
         new TreeSet<>(o.propertyNames())
             .containsAll(Set.of("readBandwidthBytesPerSecond", "bandwidthFraction")));
     assertEquals(2, o.get("samples").get("decodeTokensPerSecond").size());
+  }
+
+  @Test
+  void benchOfRandomWeightsGoesBeyondTheTrainedContext(@TempDir Path dir) throws IOException {
+    String config =
+        Files.readString(Command.GOLDEN.resolve("dsv2lite-tiny/bf16/config.json"))
+            .replaceAll("\"max_position_embeddings\": *2560", "\"max_position_embeddings\": 64");
+    Path file = Files.writeString(dir.resolve("config.json"), config);
+    String[] common = {
+      "--random-weights", "-p", "8", "-n", "4", "-r", "1", "--depth", "64", "--json"
+    };
+    List<String> arguments = new ArrayList<>(List.of("bench", "--config", file.toString()));
+    arguments.addAll(List.of(common));
+    JsonNode o = Command.PLAIN.run(arguments.toArray(String[]::new)).assertOk().json();
+    assertEquals(64, o.get("depth").intValue());
+    assertTrue(o.get("decodeTokensPerSecond").doubleValue() > 0);
   }
 
   @Test

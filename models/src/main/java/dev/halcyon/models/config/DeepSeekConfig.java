@@ -73,6 +73,38 @@ public record DeepSeekConfig(
     Objects.requireNonNull(generation);
   }
 
+  /**
+   * This architecture with another longest context, for measurements with synthetic weights.
+   *
+   * @param positions new {@link #maxPositionEmbeddings}, positive
+   */
+  public DeepSeekConfig withMaxPositionEmbeddings(int positions) {
+    return new DeepSeekConfig(
+        family,
+        vocab,
+        hidden,
+        layers,
+        heads,
+        qLoraRank,
+        kvLoraRank,
+        qkNope,
+        qkRope,
+        vHead,
+        intermediate,
+        moe,
+        rmsNormEps,
+        latentNormEps,
+        rope,
+        positions,
+        bosId,
+        eosIds,
+        tieWordEmbeddings,
+        nextTokenLayers,
+        quantization,
+        dtype,
+        generation);
+  }
+
   /** The {@code model_type} of {@code config.json}. */
   public String modelType() {
     return family.modelType();
