@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.Tensor;
@@ -114,9 +115,9 @@ final class Benchmarks {
         (scratch, begin, end) -> {
           for (long i = begin; i < end; i++) {
             switch (bytes) {
-              case 1 -> NativeMemory.i8(base + i, (byte) bits);
-              case 2 -> NativeMemory.i16(base + 2 * i, (short) bits);
-              default -> NativeMemory.i32(base + 4 * i, (int) bits);
+              case 1 -> Raw.i8(base + i, (byte) bits);
+              case 2 -> Raw.i16(base + 2 * i, (short) bits);
+              default -> Raw.i32(base + 4 * i, (int) bits);
             }
           }
         },

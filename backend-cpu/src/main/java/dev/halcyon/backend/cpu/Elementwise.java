@@ -1,8 +1,8 @@
 package dev.halcyon.backend.cpu;
 
-import static dev.halcyon.backend.cpu.NativeMemory.f32;
-import static dev.halcyon.backend.cpu.NativeMemory.i32;
-import static dev.halcyon.backend.cpu.NativeMemory.i8;
+import static dev.halcyon.backend.cpu.kernels.Raw.f32;
+import static dev.halcyon.backend.cpu.kernels.Raw.i32;
+import static dev.halcyon.backend.cpu.kernels.Raw.i8;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
 import dev.halcyon.hal.Tensor;

@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.Tensor;
@@ -45,7 +46,7 @@ final class ExpertTable {
   }
 
   private void put(long entry, int word, long value) {
-    NativeMemory.i64(address + 8 * (entry * Kernels.EXPERT_WORDS + word), value);
+    Raw.i64(address + 8 * (entry * Kernels.EXPERT_WORDS + word), value);
   }
 
   /**

@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.Epilogue;
 import dev.halcyon.hal.op.GatedMlp;
@@ -80,7 +81,7 @@ final class Experts {
     public void enqueue(BackendStream stream) {
       long before = 0;
       for (long e = 0; e <= pass.entries(); e++) {
-        int at = NativeMemory.i32(offsets + 4 * e);
+        int at = Raw.i32(offsets + 4 * e);
         if (at < before || at > pass.tokens()) {
           throw CpuErrors.index("GroupedMatMul", "offsets", e, at, pass.tokens() + 1);
         }
@@ -99,8 +100,8 @@ final class Experts {
 
   private static void fillIdentity(long rows, long weights, long n) {
     for (long i = 0; i < n; i++) {
-      NativeMemory.i32(rows + 4 * i, (int) i);
-      NativeMemory.f32(weights + 4 * i, 1);
+      Raw.i32(rows + 4 * i, (int) i);
+      Raw.f32(weights + 4 * i, 1);
     }
   }
 
@@ -174,16 +175,16 @@ final class Experts {
       bytes = 16 + 8 * n + 8 * blocks;
       memory = pool.take(bytes);
       // count, two offsets, then rows, weights and tasks
-      NativeMemory.i32(memory, (int) blocks);
-      NativeMemory.i32(memory + 4, 0);
-      NativeMemory.i32(memory + 8, (int) n);
+      Raw.i32(memory, (int) blocks);
+      Raw.i32(memory + 4, 0);
+      Raw.i32(memory + 8, (int) n);
       long rows = memory + 16;
       long ones = rows + 4 * n;
       fillIdentity(rows, ones, n);
       long tasks = ones + 4 * n;
       for (long b = 0; b < blocks; b++) {
-        NativeMemory.i32(tasks + 8 * b, 0);
-        NativeMemory.i32(tasks + 8 * b + 4, (int) b);
+        Raw.i32(tasks + 8 * b, 0);
+        Raw.i32(tasks + 8 * b + 4, (int) b);
       }
       gateUp = pass.gateUp(pool, x, table, memory + 4, rows, tasks, memory, workspace);
       boolean adds = epilogue == Epilogue.RESIDUAL;
@@ -356,7 +357,7 @@ final class Experts {
     public void enqueue(BackendStream stream) {
       CpuStream s = (CpuStream) stream;
       s.kernel(Kernels.MOE_ROUTE, route, 1, 1);
-      pass.runGateUp(s, gateUp, NativeMemory.i32(count));
+      pass.runGateUp(s, gateUp, Raw.i32(count));
       pass.runDown(s, down);
     }
 

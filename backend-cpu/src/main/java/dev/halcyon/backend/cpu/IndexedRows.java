@@ -1,5 +1,6 @@
 package dev.halcyon.backend.cpu;
 
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.spi.BackendStream;
 import dev.halcyon.hal.spi.BoundOperator;
@@ -117,8 +118,7 @@ final class IndexedRows {
       for (long i = begin; i < end; i++) {
         long outer = i / inner;
         long within = i - outer * inner;
-        int index =
-            NativeMemory.i32(indices + numbers.offset(0, outer) + within * numbers.innerStride(0));
+        int index = Raw.i32(indices + numbers.offset(0, outer) + within * numbers.innerStride(0));
         long to = out + numbers.offset(1, outer) + within * numbers.innerStride(1);
         if (index >= tableRows) {
           throw CpuErrors.index("Gather", "indices", i, index, tableRows);
@@ -180,7 +180,7 @@ final class IndexedRows {
     @Override
     public void run(long scratch, long begin, long end) {
       for (long i = begin; i < end; i++) {
-        int index = NativeMemory.i32(indices + i * indexStride);
+        int index = Raw.i32(indices + i * indexStride);
         if (index >= limit) {
           throw CpuErrors.index("ScatterUpdate", "indices", i, index, limit);
         }
@@ -230,7 +230,7 @@ final class IndexedRows {
     @Override
     public void run(long scratch, long begin, long end) {
       for (long i = 0; i < count; i++) {
-        int index = NativeMemory.i32(indices + i * indexStride);
+        int index = Raw.i32(indices + i * indexStride);
         if (index >= limit) {
           throw CpuErrors.index("ScatterAdd", "indices", i, index, limit);
         }
@@ -242,12 +242,12 @@ final class IndexedRows {
         if (isFloat) {
           for (long c = begin; c < end; c++) {
             long at = to + c * outStep;
-            NativeMemory.f32(at, NativeMemory.f32(at) + NativeMemory.f32(from + c * sourceStep));
+            Raw.f32(at, Raw.f32(at) + Raw.f32(from + c * sourceStep));
           }
         } else {
           for (long c = begin; c < end; c++) {
             long at = to + c * outStep;
-            NativeMemory.i32(at, NativeMemory.i32(at) + NativeMemory.i32(from + c * sourceStep));
+            Raw.i32(at, Raw.i32(at) + Raw.i32(from + c * sourceStep));
           }
         }
       }

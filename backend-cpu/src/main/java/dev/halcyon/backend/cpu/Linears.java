@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.EmbeddingLookup;
 import dev.halcyon.hal.op.Epilogue;
@@ -194,11 +195,11 @@ final class Linears {
     @Override
     public void enqueue(BackendStream stream) {
       for (long i = 0; i < n; i++) {
-        int id = NativeMemory.i32(ids + i * idStride);
+        int id = Raw.i32(ids + i * idStride);
         if (id < 0 || id >= rows) {
           throw CpuErrors.index("EmbeddingLookup", "ids", i, id, rows);
         }
-        NativeMemory.i32(checked + 4 * i, id);
+        Raw.i32(checked + 4 * i, id);
       }
       kernel.enqueue(stream);
     }

@@ -2,6 +2,7 @@ package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.KernelTier;
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.spi.BackendStream;
 import dev.halcyon.hal.spi.BoundOperator;
@@ -191,22 +192,22 @@ final class MatrixProduct implements BoundOperator, Region.Body {
       long n,
       long y,
       long ldy) {
-    NativeMemory.i64(slots, 0);
-    NativeMemory.i64(slots + 8, x);
-    NativeMemory.i64(slots + 16, ldx);
-    NativeMemory.i64(slots + 24, m);
-    NativeMemory.i64(slots + 32, n);
-    NativeMemory.i64(slots + 40, f.k);
-    NativeMemory.i64(slots + 48, y);
-    NativeMemory.i64(slots + 56, ldy);
-    NativeMemory.i64(slots + 64, 0);
-    NativeMemory.i64(slots + 72, 0);
-    NativeMemory.i64(slots + 80, 0);
-    NativeMemory.i64(slots + 88, w);
-    NativeMemory.i64(slots + 96, wRow);
-    NativeMemory.i64(slots + 104, wType);
+    Raw.i64(slots, 0);
+    Raw.i64(slots + 8, x);
+    Raw.i64(slots + 16, ldx);
+    Raw.i64(slots + 24, m);
+    Raw.i64(slots + 32, n);
+    Raw.i64(slots + 40, f.k);
+    Raw.i64(slots + 48, y);
+    Raw.i64(slots + 56, ldy);
+    Raw.i64(slots + 64, 0);
+    Raw.i64(slots + 72, 0);
+    Raw.i64(slots + 80, 0);
+    Raw.i64(slots + 88, w);
+    Raw.i64(slots + 96, wRow);
+    Raw.i64(slots + 104, wType);
     for (int i = 0; i < NO_SCALES.length; i++) {
-      NativeMemory.i64(slots + 112 + 8 * i, NO_SCALES[i]);
+      Raw.i64(slots + 112 + 8 * i, NO_SCALES[i]);
     }
     f.tier.run(Kernels.LINEAR, slots, 0, n);
   }
@@ -223,11 +224,11 @@ final class MatrixProduct implements BoundOperator, Region.Body {
         Moves.move(source, step, target, 4, f.k, 4);
       } else if (type == DType.BF16) {
         for (long i = 0; i < f.k; i++) {
-          NativeMemory.i32(target + 4 * i, NativeMemory.i16(source + i * step) << 16);
+          Raw.i32(target + 4 * i, Raw.i16(source + i * step) << 16);
         }
       } else {
         for (long i = 0; i < f.k; i++) {
-          NativeMemory.f32(target + 4 * i, Scalars.loadFloat(type, source + i * step));
+          Raw.f32(target + 4 * i, Scalars.loadFloat(type, source + i * step));
         }
       }
     }
@@ -243,7 +244,7 @@ final class MatrixProduct implements BoundOperator, Region.Body {
               (double) Scalars.loadFloat(f.aType, x + m * f.aRow + i * f.aStep)
                   * Scalars.loadFloat(f.bType, w + n * f.bRow + i * f.bStep);
         }
-        NativeMemory.f32(y + m * f.outRow + n * f.outStep, (float) sum);
+        Raw.f32(y + m * f.outRow + n * f.outStep, (float) sum);
       }
     }
   }

@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.MlaExpandedAttention;
 import dev.halcyon.hal.spi.BackendStream;
@@ -87,14 +88,14 @@ final class MlaPrefill implements BoundOperator {
     long start = 0;
     for (long t = 0; t < tokens; t++) {
       if (t == 0 || breaks(t)) {
-        NativeMemory.i32(starts + 4L * runs, (int) t);
-        NativeMemory.i32(rows + 4L * runs, context.sequence(t));
+        Raw.i32(starts + 4L * runs, (int) t);
+        Raw.i32(rows + 4L * runs, context.sequence(t));
         longestRun = Math.max(longestRun, t - start);
         start = t;
         runs++;
       }
     }
-    NativeMemory.i32(starts + 4L * runs, (int) tokens);
+    Raw.i32(starts + 4L * runs, (int) tokens);
     longestRun = Math.max(longestRun, tokens - start);
     long parts = Math.max(1, Math.ceilDiv(2L * threads, runs * heads));
     long block =

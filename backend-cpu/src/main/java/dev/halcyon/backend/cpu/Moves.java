@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.Fill;
 import dev.halcyon.hal.tensor.DType;
@@ -95,22 +96,22 @@ final class Moves {
     switch (bytes) {
       case 1 -> {
         for (long i = 0; i < n; i++) {
-          NativeMemory.i8(to + i * toStep, NativeMemory.i8(from + i * fromStep));
+          Raw.i8(to + i * toStep, Raw.i8(from + i * fromStep));
         }
       }
       case 2 -> {
         for (long i = 0; i < n; i++) {
-          NativeMemory.i16(to + i * toStep, NativeMemory.i16(from + i * fromStep));
+          Raw.i16(to + i * toStep, Raw.i16(from + i * fromStep));
         }
       }
       case 4 -> {
         for (long i = 0; i < n; i++) {
-          NativeMemory.i32(to + i * toStep, NativeMemory.i32(from + i * fromStep));
+          Raw.i32(to + i * toStep, Raw.i32(from + i * fromStep));
         }
       }
       default -> {
         for (long i = 0; i < n; i++) {
-          NativeMemory.i64(to + i * toStep, NativeMemory.i64(from + i * fromStep));
+          Raw.i64(to + i * toStep, Raw.i64(from + i * fromStep));
         }
       }
     }
@@ -141,22 +142,22 @@ final class Moves {
       switch (bytes) {
         case 1 -> {
           for (long i = 0; i < n; i++) {
-            NativeMemory.i8(y + i * step, (byte) bits);
+            Raw.i8(y + i * step, (byte) bits);
           }
         }
         case 2 -> {
           for (long i = 0; i < n; i++) {
-            NativeMemory.i16(y + i * step, (short) bits);
+            Raw.i16(y + i * step, (short) bits);
           }
         }
         case 4 -> {
           for (long i = 0; i < n; i++) {
-            NativeMemory.i32(y + i * step, (int) bits);
+            Raw.i32(y + i * step, (int) bits);
           }
         }
         default -> {
           for (long i = 0; i < n; i++) {
-            NativeMemory.i64(y + i * step, bits);
+            Raw.i64(y + i * step, bits);
           }
         }
       }
@@ -180,7 +181,7 @@ final class Moves {
     void row(long y, long b, long c, long d, long n) {
       long step = step(0);
       for (long i = 0; i < n; i++) {
-        NativeMemory.i32(y + i * step, isFloat ? Float.floatToRawIntBits(i) : (int) i);
+        Raw.i32(y + i * step, isFloat ? Float.floatToRawIntBits(i) : (int) i);
       }
     }
   }

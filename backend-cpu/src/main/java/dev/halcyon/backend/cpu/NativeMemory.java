@@ -1,5 +1,6 @@
 package dev.halcyon.backend.cpu;
 
+import dev.halcyon.backend.cpu.kernels.Raw;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -13,72 +14,29 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Native memory by address. Loads and stores check nothing: addresses come from tensors the API has
- * validated.
+ * Blocks of native memory and moves between them; single values go through {@link Raw}. Nothing is
+ * checked: addresses come from tensors the API has validated.
  *
- * @implNote One segment over the whole address space serves every access, so that call sites stay
- *     monomorphic. Blocks come from {@code mmap} on Linux (pages appear when touched, and return to
- *     the system at once), else from an arena each.
+ * @implNote Blocks come from {@code mmap} on Linux (pages appear when touched, and return to the
+ *     system at once), else from an arena each.
  */
 final class NativeMemory {
   private NativeMemory() {}
 
-  private static final MemorySegment ALL = MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
-
-  static byte i8(long address) {
-    return ALL.get(ValueLayout.JAVA_BYTE, address);
-  }
-
-  static void i8(long address, byte value) {
-    ALL.set(ValueLayout.JAVA_BYTE, address, value);
-  }
-
-  static short i16(long address) {
-    return ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, address);
-  }
-
-  static void i16(long address, short value) {
-    ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, address, value);
-  }
-
-  static int i32(long address) {
-    return ALL.get(ValueLayout.JAVA_INT_UNALIGNED, address);
-  }
-
-  static void i32(long address, int value) {
-    ALL.set(ValueLayout.JAVA_INT_UNALIGNED, address, value);
-  }
-
-  static long i64(long address) {
-    return ALL.get(ValueLayout.JAVA_LONG_UNALIGNED, address);
-  }
-
-  static void i64(long address, long value) {
-    ALL.set(ValueLayout.JAVA_LONG_UNALIGNED, address, value);
-  }
-
-  static float f32(long address) {
-    return ALL.get(ValueLayout.JAVA_FLOAT_UNALIGNED, address);
-  }
-
-  static void f32(long address, float value) {
-    ALL.set(ValueLayout.JAVA_FLOAT_UNALIGNED, address, value);
-  }
-
   static void copy(long source, long target, long bytes) {
-    MemorySegment.copy(ALL, source, ALL, target, bytes);
+    MemorySegment.copy(Raw.ALL, source, Raw.ALL, target, bytes);
   }
 
   static void copyIn(MemorySegment source, long target) {
-    MemorySegment.copy(source, 0, ALL, target, source.byteSize());
+    MemorySegment.copy(source, 0, Raw.ALL, target, source.byteSize());
   }
 
   static void copyOut(long source, MemorySegment target) {
-    MemorySegment.copy(ALL, source, target, 0, target.byteSize());
+    MemorySegment.copy(Raw.ALL, source, target, 0, target.byteSize());
   }
 
   static void fill(long address, long bytes, byte value) {
-    ALL.asSlice(address, bytes).fill(value);
+    Raw.ALL.asSlice(address, bytes).fill(value);
   }
 
   /** Blocks of at least this size ask for huge pages. */

@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.AddRmsNorm;
 import dev.halcyon.hal.op.MaskedSoftmax;
@@ -136,8 +137,8 @@ final class Norms {
       for (long r = 0; r < nest.rows(); r++) {
         long from = lengths + nest.offset(0, r);
         for (long i = 0; i < nest.inner(); i++) {
-          int length = NativeMemory.i32(from + i * nest.innerStride(0));
-          NativeMemory.i32(at, (int) Math.clamp((long) length, 0, n));
+          int length = Raw.i32(from + i * nest.innerStride(0));
+          Raw.i32(at, (int) Math.clamp((long) length, 0, n));
           at += 4;
         }
       }

@@ -1,5 +1,6 @@
 package dev.halcyon.backend.cpu;
 
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 
 /**
@@ -43,11 +44,11 @@ final class PagedContext {
   }
 
   int sequence(long token) {
-    return NativeMemory.i32(sequence + 4 * token);
+    return Raw.i32(sequence + 4 * token);
   }
 
   int position(long token) {
-    return NativeMemory.i32(positions + 4 * token);
+    return Raw.i32(positions + 4 * token);
   }
 
   /**
@@ -73,7 +74,7 @@ final class PagedContext {
         checkedBlocks = 0;
       }
       for (long b = checkedBlocks; b < blocks; b++) {
-        int block = NativeMemory.i32(table + 4 * (s * maxBlocks + b));
+        int block = Raw.i32(table + 4 * (s * maxBlocks + b));
         if (block < 0 || block >= cacheBlocks) {
           throw CpuErrors.index(operator, "blockTable", s * maxBlocks + b, block, cacheBlocks);
         }

@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.spi.BackendStream;
 import dev.halcyon.hal.spi.BoundOperator;
@@ -221,7 +222,7 @@ final class Quantization {
       float extreme = 0;
       for (long r = r0; r < r1; r++) {
         for (long c = c0; c < c1; c++) {
-          float v = NativeMemory.f32(plainAt(batch, r, c));
+          float v = Raw.f32(plainAt(batch, r, c));
           if (Math.abs(v) > Math.abs(extreme)) {
             extreme = v;
           }
@@ -230,7 +231,7 @@ final class Quantization {
       float scale = storeScale(scaleAt(batch, blockRow, block), scaleFor(extreme));
       for (long r = r0; r < r1; r++) {
         for (long c = c0; c < c1; c++) {
-          float v = NativeMemory.f32(plainAt(batch, r, c));
+          float v = Raw.f32(plainAt(batch, r, c));
           store(dataIndex(batch, r, c), scale == 0 ? 0 : v / scale);
         }
       }
@@ -249,17 +250,17 @@ final class Quantization {
     private float storeScale(long at, float scale) {
       switch (scheme.scaleFormat()) {
         case F32 -> {
-          NativeMemory.f32(at, scale);
+          Raw.f32(at, scale);
           return scale;
         }
         case F16 -> {
           short bits = Float.floatToFloat16(scale);
-          NativeMemory.i16(at, bits);
+          Raw.i16(at, bits);
           return Float.float16ToFloat(bits);
         }
         case BF16 -> {
           short bits = BFloat16.fromFloat(scale);
-          NativeMemory.i16(at, bits);
+          Raw.i16(at, bits);
           return BFloat16.toFloat(bits);
         }
         case UE8M0 -> {
@@ -268,7 +269,7 @@ final class Quantization {
             exponent++;
           }
           int biased = Math.clamp(exponent + 127, 0, 254);
-          NativeMemory.i8(at, (byte) biased);
+          Raw.i8(at, (byte) biased);
           return Math.scalb(1f, biased - 127);
         }
       }
@@ -277,10 +278,9 @@ final class Quantization {
 
     private void store(long index, float value) {
       switch (dtype) {
-        case F8_E4M3FN -> NativeMemory.i8(dataBase() + index, Float8.fromFloat(value));
+        case F8_E4M3FN -> Raw.i8(dataBase() + index, Float8.fromFloat(value));
         case I8 ->
-            NativeMemory.i8(
-                dataBase() + index, (byte) Math.clamp((long) Math.rint(value), -128, 127));
+            Raw.i8(dataBase() + index, (byte) Math.clamp((long) Math.rint(value), -128, 127));
         default ->
             Scalars.storeNibble(dataBase(), index, Math.clamp((long) Math.rint(value), -8, 7));
       }
@@ -304,7 +304,7 @@ final class Quantization {
       float scale = scale(scaleAt(batch, blockRow, block));
       for (long r = blockRow * scheme.blockRows(); r < r1; r++) {
         for (long c = block * blockColumns; c < c1; c++) {
-          NativeMemory.f32(plainAt(batch, r, c), load(dataIndex(batch, r, c)) * scale);
+          Raw.f32(plainAt(batch, r, c), load(dataIndex(batch, r, c)) * scale);
         }
       }
     }
@@ -312,7 +312,7 @@ final class Quantization {
     private float scale(long at) {
       return switch (scheme.scaleFormat()) {
         case UE8M0 -> {
-          int b = NativeMemory.i8(at) & 0xff;
+          int b = Raw.i8(at) & 0xff;
           yield b == 255 ? Float.NaN : Math.scalb(1f, b - 127);
         }
         case F32, F16, BF16 -> Scalars.loadFloat(scheme.scaleFormat().dtype(), at);

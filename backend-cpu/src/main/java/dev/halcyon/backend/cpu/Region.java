@@ -2,6 +2,7 @@ package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.KernelTier;
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
@@ -89,7 +90,7 @@ final class Region {
   /** Runs the whole loop on the calling thread, with its own scratch in slot 0. */
   void alone(long scratch) {
     if (body == NO_BODY) {
-      NativeMemory.i64(slots, scratch);
+      Raw.i64(slots, scratch);
       tier.run(kernel, slots, 0, n);
     } else {
       body.run(scratch, 0, n);
@@ -136,7 +137,7 @@ final class Region {
     boolean isKernel = loop == NO_BODY;
     if (isKernel) {
       NativeMemory.copy(slots, slotCopy, 8L * slotCount);
-      NativeMemory.i64(slotCopy, scratch);
+      Raw.i64(slotCopy, scratch);
     }
     long done = 0;
     do {

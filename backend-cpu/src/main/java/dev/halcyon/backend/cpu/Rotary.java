@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.KvCacheAppend;
 import dev.halcyon.hal.op.RotaryEmbedding;
@@ -62,16 +63,16 @@ final class Rotary {
     public void enqueue(BackendStream stream) {
       boolean hasNegative = false;
       for (long t = 0; t < rotated.dim(0); t++) {
-        int p = NativeMemory.i32(positions + 4 * t);
+        int p = Raw.i32(positions + 4 * t);
         if (p >= table) {
           throw CpuErrors.index("RotaryEmbedding", "positions", t, p, table);
         }
         hasNegative |= p < 0;
-        NativeMemory.i32(checked + 4 * t, Math.max(0, p));
+        Raw.i32(checked + 4 * t, Math.max(0, p));
       }
       kernel.enqueue(stream);
       for (long t = 0; hasNegative && t < rotated.dim(0); t++) {
-        if (NativeMemory.i32(positions + 4 * t) < 0) {
+        if (Raw.i32(positions + 4 * t) < 0) {
           clear(t);
         }
       }
@@ -117,8 +118,8 @@ final class Rotary {
     @Override
     public void enqueue(BackendStream stream) {
       for (long t = 0; t < tokens; t++) {
-        int slot = NativeMemory.i32(slots + 4 * t);
-        int p = NativeMemory.i32(positions + 4 * t);
+        int slot = Raw.i32(slots + 4 * t);
+        int p = Raw.i32(positions + 4 * t);
         if (slot >= rows) {
           throw CpuErrors.index("KvCacheAppend", "slots", t, slot, rows);
         }

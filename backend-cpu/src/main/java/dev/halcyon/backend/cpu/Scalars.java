@@ -1,5 +1,6 @@
 package dev.halcyon.backend.cpu;
 
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.tensor.BFloat16;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.Float8;
@@ -11,10 +12,10 @@ final class Scalars {
   /** An element of a floating dtype. */
   static float loadFloat(DType dtype, long address) {
     return switch (dtype) {
-      case F32 -> NativeMemory.f32(address);
-      case F16 -> Float.float16ToFloat(NativeMemory.i16(address));
-      case BF16 -> BFloat16.toFloat(NativeMemory.i16(address));
-      case F8_E4M3FN -> Float8.toFloat(NativeMemory.i8(address));
+      case F32 -> Raw.f32(address);
+      case F16 -> Float.float16ToFloat(Raw.i16(address));
+      case BF16 -> BFloat16.toFloat(Raw.i16(address));
+      case F8_E4M3FN -> Float8.toFloat(Raw.i8(address));
       case I64, I32, I8, U8, I4 -> throw new IllegalArgumentException("not floating: " + dtype);
     };
   }
@@ -22,10 +23,10 @@ final class Scalars {
   /** An element of an integer dtype. */
   static long loadLong(DType dtype, long address) {
     return switch (dtype) {
-      case I64 -> NativeMemory.i64(address);
-      case I32 -> NativeMemory.i32(address);
-      case I8 -> NativeMemory.i8(address);
-      case U8 -> NativeMemory.i8(address) & 0xff;
+      case I64 -> Raw.i64(address);
+      case I32 -> Raw.i32(address);
+      case I8 -> Raw.i8(address);
+      case U8 -> Raw.i8(address) & 0xff;
       case F32, F16, BF16, F8_E4M3FN, I4 ->
           throw new IllegalArgumentException("not an integer of whole bytes: " + dtype);
     };
@@ -34,14 +35,14 @@ final class Scalars {
   /** Stores a float: integers truncate and saturate, NaN becomes 0. */
   static void store(DType dtype, long address, float value) {
     switch (dtype) {
-      case F32 -> NativeMemory.f32(address, value);
-      case F16 -> NativeMemory.i16(address, Float.floatToFloat16(value));
-      case BF16 -> NativeMemory.i16(address, BFloat16.fromFloat(value));
-      case F8_E4M3FN -> NativeMemory.i8(address, Float8.fromFloat(value));
-      case I64 -> NativeMemory.i64(address, (long) value);
-      case I32 -> NativeMemory.i32(address, (int) value);
-      case I8 -> NativeMemory.i8(address, (byte) Math.clamp((long) value, -128, 127));
-      case U8 -> NativeMemory.i8(address, (byte) Math.clamp((long) value, 0, 255));
+      case F32 -> Raw.f32(address, value);
+      case F16 -> Raw.i16(address, Float.floatToFloat16(value));
+      case BF16 -> Raw.i16(address, BFloat16.fromFloat(value));
+      case F8_E4M3FN -> Raw.i8(address, Float8.fromFloat(value));
+      case I64 -> Raw.i64(address, (long) value);
+      case I32 -> Raw.i32(address, (int) value);
+      case I8 -> Raw.i8(address, (byte) Math.clamp((long) value, -128, 127));
+      case U8 -> Raw.i8(address, (byte) Math.clamp((long) value, 0, 255));
       case I4 -> throw new IllegalArgumentException("packed " + dtype);
     }
   }
@@ -49,13 +50,12 @@ final class Scalars {
   /** Stores an integer: floats round once, narrower integers saturate. */
   static void store(DType dtype, long address, long value) {
     switch (dtype) {
-      case F32 -> NativeMemory.f32(address, (float) value);
+      case F32 -> Raw.f32(address, (float) value);
       case F16, BF16, F8_E4M3FN -> store(dtype, address, toOddFloat(toOddDouble(value)));
-      case I64 -> NativeMemory.i64(address, value);
-      case I32 ->
-          NativeMemory.i32(address, Math.clamp(value, Integer.MIN_VALUE, Integer.MAX_VALUE));
-      case I8 -> NativeMemory.i8(address, (byte) Math.clamp(value, -128, 127));
-      case U8 -> NativeMemory.i8(address, (byte) Math.clamp(value, 0, 255));
+      case I64 -> Raw.i64(address, value);
+      case I32 -> Raw.i32(address, Math.clamp(value, Integer.MIN_VALUE, Integer.MAX_VALUE));
+      case I8 -> Raw.i8(address, (byte) Math.clamp(value, -128, 127));
+      case U8 -> Raw.i8(address, (byte) Math.clamp(value, 0, 255));
       case I4 -> throw new IllegalArgumentException("packed " + dtype);
     }
   }
@@ -99,15 +99,15 @@ final class Scalars {
 
   /** Element {@code index} of packed nibbles. */
   static int loadNibble(long base, long index) {
-    byte pair = NativeMemory.i8(base + (index >> 1));
+    byte pair = Raw.i8(base + (index >> 1));
     return (index & 1) == 0 ? pair << 28 >> 28 : pair >> 4;
   }
 
   /** Stores element {@code index} of packed nibbles; its neighbour in the byte is kept. */
   static void storeNibble(long base, long index, int value) {
     long at = base + (index >> 1);
-    int old = NativeMemory.i8(at);
+    int old = Raw.i8(at);
     int now = (index & 1) == 0 ? old & 0xf0 | value & 0xf : old & 0x0f | value << 4;
-    NativeMemory.i8(at, (byte) now);
+    Raw.i8(at, (byte) now);
   }
 }

@@ -1,6 +1,7 @@
 package dev.halcyon.backend.cpu;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
@@ -28,7 +29,7 @@ final class Slots {
   }
 
   Slots put(int slot, long value) {
-    NativeMemory.i64(address + 8L * slot, value);
+    Raw.i64(address + 8L * slot, value);
     count = Math.max(count, slot + 1);
     return this;
   }

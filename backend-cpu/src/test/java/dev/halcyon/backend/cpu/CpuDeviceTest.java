@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.halcyon.backend.cpu.kernels.CTier;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.CommandGraph;
 import dev.halcyon.hal.Device;
 import dev.halcyon.hal.DeviceCapabilities.Feature;
@@ -138,7 +139,7 @@ class CpuDeviceTest {
       long address = ((CpuMemory) buffer).address();
       assertEquals(0, address % 256);
       for (long i = 0; i < 3 << 20; i += 4096) {
-        assertEquals(0, NativeMemory.i64(address + i));
+        assertEquals(0, Raw.i64(address + i));
       }
       buffer.free();
       long tooMuch = CpuHost.availableMemory() + (1L << 30);

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.halcyon.backend.cpu.kernels.Kernels;
+import dev.halcyon.backend.cpu.kernels.Raw;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.Tensor;
@@ -71,7 +72,7 @@ class CpuWorkersTest {
           (scratch, begin, end) -> {
             Thread owner = owners.putIfAbsent(scratch, Thread.currentThread());
             assertTrue(owner == null || owner == Thread.currentThread());
-            NativeMemory.i64(scratch + Kernels.SCRATCH_BYTES - 8, 1);
+            Raw.i64(scratch + Kernels.SCRATCH_BYTES - 8, 1);
             try {
               Thread.sleep(5);
             } catch (InterruptedException e) {
