@@ -123,15 +123,11 @@ final class FailureCases implements CaseSource {
       throw Inapplicable.notSupported("failures surface when work is enqueued: no fence follows");
     }
     for (int i = 0; i < 2; i++) {
-      Check.fails(code,
-          () -> f.await(Subject.DEADLINE),
-          "await of a fence after failed work");
+      Check.fails(code, () -> f.await(Subject.DEADLINE), "await of a fence after failed work");
     }
     Check.that(f.isSignalled(), () -> "a fence after failed work is never signalled");
     s.close();
-    Check.fails(code,
-        () -> f.await(Subject.DEADLINE),
-        "await after the failed stream was closed");
+    Check.fails(code, () -> f.await(Subject.DEADLINE), "await after the failed stream was closed");
   }
 
   private static void indicesStayInside(Workbench b) {

@@ -62,9 +62,7 @@ final class Commands {
     Plan plan = by.plan(spec, Arrays.stream(operands).map(Tensor::type).toList());
     long bytes = plan.workspaceBytes();
     Optional<Tensor> scratch =
-        bytes == 0
-            ? Optional.empty()
-            : Optional.of(temporary(DType.U8, bytes));
+        bytes == 0 ? Optional.empty() : Optional.of(temporary(DType.U8, bytes));
     bound.add(plan.implementation().bind(operands, scratch));
   }
 

@@ -46,7 +46,8 @@ class FaultyDeviceTest {
     try (Subject subject = new Subject(() -> new Device(new FaultyDevice(open(options), fault)))) {
       new Runner(subject)
           .run(
-              Catalogue.standard().cases(Profile.FULL, CaseQuery.parse(query.caughtBy()))
+              Catalogue.standard()
+                  .cases(Profile.FULL, CaseQuery.parse(query.caughtBy()))
                   .filter(c -> c.id().toString().equals(query.caughtBy())),
               results::add);
     }

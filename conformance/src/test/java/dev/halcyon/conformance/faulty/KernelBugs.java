@@ -78,8 +78,7 @@ final class KernelBugs {
           case EXPERTS_UNPAIRED ->
               spec instanceof MoeGating g && g.topK() > 1 ? expertsUnpaired(spec) : null;
           case ROPE_HALF_SPLIT ->
-              spec instanceof RotaryEmbedding r
-                      && r.layout() == RotaryEmbedding.Layout.INTERLEAVED
+              spec instanceof RotaryEmbedding r && r.layout() == RotaryEmbedding.Layout.INTERLEAVED
                   ? (c, t) ->
                       c.run(
                           new RotaryEmbedding(
@@ -88,8 +87,7 @@ final class KernelBugs {
                   : null;
           case ATTENTION_SCALE_MISSING ->
               spec instanceof MaskedSoftmax ? (c, t) -> c.run(new MaskedSoftmax(1), t) : null;
-          case SOFTMAX_WITHOUT_MAX ->
-              spec instanceof MaskedSoftmax s ? softmaxWithoutMax(s) : null;
+          case SOFTMAX_WITHOUT_MAX -> spec instanceof MaskedSoftmax s ? softmaxWithoutMax(s) : null;
           case NEGATIVE_ROW_CLAMPED -> spec instanceof Gather ? negativeRowClamped() : null;
           case SCATTER_LOSES_DUPLICATES ->
               spec instanceof ScatterAdd ? (c, t) -> c.run(new ScatterUpdate(), t) : null;
@@ -137,7 +135,8 @@ final class KernelBugs {
             for (int i = 0; i < rows.length; i++) {
               long from = t[0].byteOffset() + rows[i] * rowBytes;
               if (rows[i] >= 0 && from + rowBytes <= t[0].buffer().byteSize()) {
-                s.copy(t[0].buffer(), from, out.buffer(), out.byteOffset() + i * rowBytes, rowBytes);
+                s.copy(
+                    t[0].buffer(), from, out.buffer(), out.byteOffset() + i * rowBytes, rowBytes);
               }
             }
           });
