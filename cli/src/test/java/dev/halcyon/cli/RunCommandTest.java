@@ -59,6 +59,40 @@ class RunCommandTest {
   }
 
   @Test
+  void placementIsThereBeforeTheFirstTokenAndComplete() {
+    ByteArrayOutputStream both = new ByteArrayOutputStream();
+    int code =
+        Command.PLAIN.run(
+            both,
+            both,
+            new Cancellation(),
+            "run",
+            "--model",
+            "demo",
+            "--prompt",
+            "Once upon a time",
+            "--max-tokens",
+            "3",
+            "--ignore-eos");
+    assertEquals(ExitCode.OK, code);
+    String all = both.toString(StandardCharsets.UTF_8);
+    int placement = all.indexOf("placement: cpu://: ");
+    String text =
+        run("--max-tokens", "3", "--ignore-eos", "--json").assertOk().json().get("text").asString();
+    assertTrue(placement >= 0 && placement < all.indexOf(text), all);
+    String said =
+        run("--max-tokens", "3", "--ignore-eos")
+            .err()
+            .lines()
+            .filter(l -> l.startsWith("placement: "))
+            .findFirst()
+            .orElseThrow();
+    JsonNode afterwards =
+        run("--max-tokens", "3", "--ignore-eos", "--json").json().get("placement").get("summary");
+    assertEquals("placement: " + afterwards.stringValue(), said);
+  }
+
+  @Test
   void oneTokenHasNoDecodeSpeed() {
     JsonNode o = run("--max-tokens", "1", "--json").assertOk().json();
     assertEquals(1, o.get("tokenIds").size());
