@@ -190,15 +190,24 @@ final class PlansAtLoadTest {
   }
 
   @Test
-  void sessionThatNeedsMoreThanTheLoadIsRefusedEachTime() {
-    Device device = ReferenceBackend.open(ReferenceOptions.DEFAULT.without("Select"));
-    SessionOptions absorbed = SESSION.withForm(SessionOptions.Form.ABSORBED);
-    HalException e =
-        assertThrows(
-            HalException.class,
-            () ->
-                load(device, "dsv3-tiny/bf16", LoadOptions.DEFAULT.withSession(absorbed)).close());
-    assertTrue(e.getMessage().contains("Select is turned off"), e.getMessage());
+  void sessionThatCannotBePlannedIsRefusedEachTime() {
+    Device device = ReferenceBackend.open(ReferenceOptions.DEFAULT);
+    try (DeepSeekModel model =
+        load(device, "dsv3-tiny/bf16", LoadOptions.DEFAULT.withSession(SESSION))) {
+      SessionOptions longer = SESSION.withPrefillChunk(CHUNK + 1);
+      System.setProperty("halcyon.plan.disable", "reference:TopK");
+      try {
+        for (int i = 0; i < 2; i++) {
+          HalException e = assertThrows(HalException.class, () -> model.newSession(longer).close());
+          assertEquals(HalErrorCode.UNSUPPORTED_OPERATOR, e.code());
+          assertTrue(e.getMessage().contains("TopK"), e.getMessage());
+        }
+        model.newSession(SESSION).close();
+      } finally {
+        System.clearProperty("halcyon.plan.disable");
+      }
+      model.newSession(longer).close();
+    }
     device.close();
   }
 
