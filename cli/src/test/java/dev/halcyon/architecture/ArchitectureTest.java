@@ -55,6 +55,7 @@ class ArchitectureTest {
             "dev.halcyon.models",
             "dev.halcyon.backend.cpu",
             "dev.halcyon.backend.opencl",
+            "dev.halcyon.backend.emulated",
             "dev.halcyon.cli")
         .map(
             name ->

@@ -2,6 +2,7 @@ package dev.halcyon.conformance;
 
 import dev.halcyon.conformance.operator.MatMulCases;
 import dev.halcyon.conformance.operator.RmsNormCases;
+import dev.halcyon.conformance.runtime.RuntimeCases;
 import java.util.List;
 
 /** The families of cases that ship with Halcyon, in the order of reports. */
@@ -9,6 +10,6 @@ final class StandardSources {
   private StandardSources() {}
 
   static List<CaseSource> all() {
-    return List.of(new MatMulCases(), new RmsNormCases());
+    return List.of(new MatMulCases(), new RmsNormCases(), new RuntimeCases());
   }
 }
