@@ -86,6 +86,6 @@ final class AttentionOracle {
       bound[p] =
           (Real.gamma(dim + 1) * magnitude + carried) * Real.SECOND_ORDER + dim * Real.TINY;
     }
-    return Softmax.of(score, bound, scale, Functions.EXP);
+    return Softmax.of(score, bound, scale);
   }
 }

@@ -203,15 +203,7 @@ public final class MoeFfnCases implements OperatorSource {
 
   /** {@code D (silu(G x) * U x)}. */
   static Real mlp(Real x, Real gate, Real up, Real down) {
-    Real g = x.timesTransposed(gate);
-    Real silu =
-        g.map(
-            v -> v / (1 + Math.exp(-v)),
-            v -> {
-              double s = 1 / (1 + Math.exp(-v));
-              return Math.abs(s * (1 + v * (1 - s))) + 1e-3;
-            },
-            Functions.SIGMOID + 0.5);
+    Real silu = x.timesTransposed(gate).silu();
     return silu.times(x.timesTransposed(up)).timesTransposed(down);
   }
 }

@@ -12,8 +12,11 @@ package dev.halcyon.conformance.oracle;
  * longest chain of ever larger scores, and once more when parts are merged.
  */
 public final class Softmax {
-  /** Roundings of one quotient that is correct to 2.5 units in the last place. */
-  private static final double QUOTIENT = 5 * Real.U;
+  /** The relative error of one quotient. */
+  private static final double QUOTIENT = 2 * AccuracyTable.standard().ulps("Binary.DIV") * Real.U;
+
+  /** The relative error of the device's exponential. */
+  private static final double EXP = 2 * Elementary.EXP.ulps() * Real.U;
 
   private final double[] share;
   private final double[] eta;
@@ -37,9 +40,8 @@ public final class Softmax {
    * @param score exact scores
    * @param bound what each may be off by
    * @param scale multiplies the scores; a device may fold the logarithm's base into it
-   * @param exp accuracy of the device's exponential in units of the last place
    */
-  public static Softmax of(double[] score, double[] bound, double scale, double exp) {
+  public static Softmax of(double[] score, double[] bound, double scale) {
     int n = score.length;
     double max = Double.NEGATIVE_INFINITY;
     double[] t = new double[n];
@@ -61,8 +63,8 @@ public final class Softmax {
           Math.abs(scale) * bound[i]
               + 3 * Real.rounding(t[i])
               + 2 * Real.U * (max - t[i])
-              + 2 * exp * Real.U
-              + rescalings * (2 * exp + 1) * Real.U;
+              + EXP
+              + rescalings * (EXP + Real.U);
       eta[i] = Math.expm1(off);
     }
     return new Softmax(share, eta, Real.gamma(n + rescalings) + 2 * QUOTIENT);
