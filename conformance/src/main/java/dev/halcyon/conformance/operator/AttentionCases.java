@@ -49,9 +49,7 @@ public final class AttentionCases implements OperatorSource {
                   HEADS[i % HEADS.length],
                   DIMS[i % 5],
                   p.batch,
-                  i % 4 == 1
-                      ? OperatorDefinition.Extent.QUICK
-                      : OperatorDefinition.Extent.LAYOUTS);
+                  i % 4 == 1 ? OperatorDefinition.Extent.QUICK : OperatorDefinition.Extent.LAYOUTS);
             });
   }
 
@@ -60,7 +58,8 @@ public final class AttentionCases implements OperatorSource {
   /** Every ratio of heads with every pair of dims; keys and values of any two dtypes. */
   private static Stream<OperatorDefinition> heads() {
     List<int[]> pairs =
-        Stream.of(HEADS).flatMap(h -> Stream.of(DIMS).map(d -> new int[] {h[0], h[1], d[0], d[1]}))
+        Stream.of(HEADS)
+            .flatMap(h -> Stream.of(DIMS).map(d -> new int[] {h[0], h[1], d[0], d[1]}))
             .toList();
     return IntStream.range(0, pairs.size())
         .mapToObj(
@@ -154,10 +153,6 @@ public final class AttentionCases implements OperatorSource {
         Expected.of(
             new AttentionOracle(c.get(3), c.get(4), c.get(5), spec.blockSize())
                 .attend(
-                    c.real(0),
-                    c.real(1),
-                    c.real(2),
-                    (int) c.get(2).shape().dim(2),
-                    spec.scale())));
+                    c.real(0), c.real(1), c.real(2), (int) c.get(2).shape().dim(2), spec.scale())));
   }
 }

@@ -31,8 +31,8 @@ final class AttentionOracle {
   }
 
   /**
-   * {@code out[t, h] = sum_p softmax_p(scale * q[t, h] . keys[row(p), h / (H / G)]) * values[row(p),
-   * h / (H / G)]}.
+   * {@code out[t, h] = sum_p softmax_p(scale * q[t, h] . keys[row(p), h / (H / G)]) *
+   * values[row(p), h / (H / G)]}.
    *
    * @param q [T, H, D]
    * @param keys [rows, G, D]
@@ -83,8 +83,7 @@ final class AttentionOracle {
         carried += Math.abs(x) * keys.bound(key + i);
       }
       // one more rounding where the scale goes into q
-      bound[p] =
-          (Real.gamma(dim + 1) * magnitude + carried) * Real.SECOND_ORDER + dim * Real.TINY;
+      bound[p] = (Real.gamma(dim + 1) * magnitude + carried) * Real.SECOND_ORDER + dim * Real.TINY;
     }
     return Softmax.of(score, bound, scale);
   }

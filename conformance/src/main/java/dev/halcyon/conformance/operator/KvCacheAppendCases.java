@@ -165,7 +165,8 @@ public final class KvCacheAppendCases implements OperatorSource {
             StorageFormat.of(cache.dtype()),
             RmsNormCases.norm(part(raw, 0, latent), c.real(1), spec.epsilon()));
     Expected rotated =
-        Rounded.to(StorageFormat.of(cache.dtype()), rotate(spec.layout(), part(raw, latent, rope), c));
+        Rounded.to(
+            StorageFormat.of(cache.dtype()), rotate(spec.layout(), part(raw, latent, rope), c));
     double[] value = cache.stored().clone();
     double[] bound = new double[value.length];
     for (int t = 0; t < tokens; t++) {
@@ -178,8 +179,7 @@ public final class KvCacheAppendCases implements OperatorSource {
     return List.of(new Expected(value, bound, Expected.Zeros.EQUAL));
   }
 
-  private static void copy(
-      Expected from, int row, int n, double[] value, double[] bound, int at) {
+  private static void copy(Expected from, int row, int n, double[] value, double[] bound, int at) {
     System.arraycopy(from.value(), row * n, value, at, n);
     System.arraycopy(from.bound(), row * n, bound, at, n);
   }

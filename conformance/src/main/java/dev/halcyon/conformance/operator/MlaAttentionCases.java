@@ -56,12 +56,9 @@ public final class MlaAttentionCases implements OperatorSource {
         .flatMap(
             c ->
                 Stream.of(
-                    attention(
-                        c, new int[] {128, 512, 64}, one, OperatorDefinition.Extent.DENSE),
-                    attention(
-                        c, new int[] {16, 512, 64}, decode, OperatorDefinition.Extent.DENSE),
-                    attention(
-                        c, new int[] {4, 48, 16}, longer, OperatorDefinition.Extent.DENSE)));
+                    attention(c, new int[] {128, 512, 64}, one, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {16, 512, 64}, decode, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {4, 48, 16}, longer, OperatorDefinition.Extent.DENSE)));
   }
 
   private static OperatorDefinition attention(
@@ -90,12 +87,7 @@ public final class MlaAttentionCases implements OperatorSource {
             batch.perTokenType(),
             TensorType.of(DType.F32, tokens, heads, latent)),
         List.of(
-            Freedom.ANY,
-            Freedom.ANY,
-            batch.tableFreedom(),
-            Freedom.ANY,
-            Freedom.ANY,
-            Freedom.ANY),
+            Freedom.ANY, Freedom.ANY, batch.tableFreedom(), Freedom.ANY, Freedom.ANY, Freedom.ANY),
         d -> {
           HostTensor table = batch.table(d);
           return Contents.of(

@@ -43,9 +43,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
                   formats[i / batches],
                   SIZES[i % SIZES.length],
                   PagedBatch.all(block).get(i % batches),
-                  i % 4 == 1
-                      ? OperatorDefinition.Extent.QUICK
-                      : OperatorDefinition.Extent.LAYOUTS);
+                  i % 4 == 1 ? OperatorDefinition.Extent.QUICK : OperatorDefinition.Extent.LAYOUTS);
             });
   }
 
@@ -58,15 +56,17 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
                 Stream.of(ODD)
                     .map(
                         z ->
-                            attention(
-                                DType.BF16, w, z, batch, OperatorDefinition.Extent.LAYOUTS)));
+                            attention(DType.BF16, w, z, batch, OperatorDefinition.Extent.LAYOUTS)));
   }
 
   /** The head of DeepSeek-V2 and V3, and blocks of scales that span heads. */
   private static Stream<OperatorDefinition> real() {
     PagedBatch prompt =
         PagedBatch.of(
-            "prompt5", 64, new int[] {40}, new int[][] {{0, 35}, {0, 36}, {0, 37}, {0, 38}, {0, 39}});
+            "prompt5",
+            64,
+            new int[] {40},
+            new int[][] {{0, 35}, {0, 36}, {0, 37}, {0, 38}, {0, 39}});
     return Stream.of(WeightFormat.all())
         .flatMap(
             w ->
@@ -95,8 +95,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
     int valueDim = size[4];
     long weightRows = heads * (long) (nope + valueDim);
     MlaExpandedAttention spec =
-        new MlaExpandedAttention(
-            1.2 / Math.sqrt(nope + rope), nope, valueDim, batch.blockSize());
+        new MlaExpandedAttention(1.2 / Math.sqrt(nope + rope), nope, valueDim, batch.blockSize());
     return new OperatorDefinition(
         CaseId.of("hal:op/MlaExpandedAttention")
             .with("weight", w.name())
@@ -157,8 +156,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
       System.arraycopy(cache.stored(), r * row, latents, r * latent, latent);
     }
     Real expanded =
-        Real.exact(Shape.of(rows, latent), latents)
-            .timesTransposed(WeightFormat.real(c.get(5)));
+        Real.exact(Shape.of(rows, latent), latents).timesTransposed(WeightFormat.real(c.get(5)));
     Real stored = Real.of(cache);
     int width = nope + rope;
     Parts keys = new Parts(rows * heads, width);

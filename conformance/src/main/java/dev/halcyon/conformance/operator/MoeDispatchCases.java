@@ -17,8 +17,21 @@ import java.util.stream.Stream;
 public final class MoeDispatchCases implements OperatorSource {
   /** Experts, choices per token, tokens. */
   private static final int[][] SIZES = {
-    {1, 1, 1}, {1, 1, 5}, {2, 1, 7}, {2, 2, 1}, {3, 3, 4}, {5, 2, 33}, {8, 4, 9}, {8, 8, 17},
-    {16, 5, 3}, {64, 6, 1}, {64, 6, 13}, {160, 6, 11}, {256, 8, 1}, {256, 8, 16}, {64, 7, 40}
+    {1, 1, 1},
+    {1, 1, 5},
+    {2, 1, 7},
+    {2, 2, 1},
+    {3, 3, 4},
+    {5, 2, 33},
+    {8, 4, 9},
+    {8, 8, 17},
+    {16, 5, 3},
+    {64, 6, 1},
+    {64, 6, 13},
+    {160, 6, 11},
+    {256, 8, 1},
+    {256, 8, 16},
+    {64, 7, 40}
   };
 
   /** How experts are chosen. */
@@ -111,7 +124,8 @@ public final class MoeDispatchCases implements OperatorSource {
     for (int e = 0; e < experts; e++) {
       offsets[e] = next;
       int expert = e;
-      for (int i : IntStream.range(0, ids.size()).filter(i -> ids.stored()[i] == expert).toArray()) {
+      for (int i :
+          IntStream.range(0, ids.size()).filter(i -> ids.stored()[i] == expert).toArray()) {
         slots[next++] = i;
       }
     }

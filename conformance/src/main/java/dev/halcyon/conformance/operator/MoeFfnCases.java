@@ -165,8 +165,7 @@ public final class MoeFfnCases implements OperatorSource {
     for (int t = 0; t < tokens; t++) {
       Real row =
           Real.exact(
-              Shape.of(1, hidden),
-              Arrays.copyOfRange(x.stored(), t * hidden, (t + 1) * hidden));
+              Shape.of(1, hidden), Arrays.copyOfRange(x.stored(), t * hidden, (t + 1) * hidden));
       for (int j = 0; j < k; j++) {
         int e = (int) c.get(2).stored()[t * k + j];
         Real y =

@@ -28,7 +28,6 @@ public final class Rounded {
   private static double step(StorageFormat format, double low, double high) {
     double least = low < 0 && high > 0 ? 0 : Math.min(Math.abs(low), Math.abs(high));
     int exponent = Math.getExponent(Math.max(least, format.smallestNormal()));
-    return Math.max(
-        format.smallestSubnormal(), Math.scalb(2 * format.unitRoundoff(), exponent));
+    return Math.max(format.smallestSubnormal(), Math.scalb(2 * format.unitRoundoff(), exponent));
   }
 }
