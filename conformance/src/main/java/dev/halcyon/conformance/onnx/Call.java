@@ -51,7 +51,16 @@ record Call(OnnxNode node, int opset, List<Optional<OnnxTensor>> inputs, Emitter
     if (!type(input).isFloating()) {
       throw new NotMapped(type(input) + " for input " + input);
     }
-    return emit.cast(in(input), DType.F32);
+    return emit.cast(floating(input), DType.F32);
+  }
+
+  /** A floating input in a dtype that holds each of its numbers. */
+  Tensor floating(int input) {
+    return switch (type(input)) {
+      case FLOAT8E5M2 -> emit.e5m2(host(input));
+      case FLOAT8E8M0 -> emit.e8m0(host(input));
+      default -> in(input);
+    };
   }
 
   /**

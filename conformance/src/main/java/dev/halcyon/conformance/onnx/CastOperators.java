@@ -30,7 +30,6 @@ final class CastOperators {
 
   private static List<Result> convert(Call c, OnnxType to) {
     OnnxType from = c.type(0);
-    from.storage();
     to.storage();
     Emitter e = c.emit();
     if (from == to) {
@@ -41,7 +40,7 @@ final class CastOperators {
       return c.only(to, e.binary(Binary.Op.EQUAL, zero, 0));
     }
     if (to.isFloating()) {
-      Tensor x = from == OnnxType.UINT32 ? c.i32(0) : c.in(0);
+      Tensor x = from.isFloating() ? c.floating(0) : from == OnnxType.UINT32 ? c.i32(0) : c.in(0);
       return List.of(new Result(to, toFloating(c, x, to)));
     }
     if (from.isFloating()) {

@@ -2,6 +2,7 @@ package dev.halcyon.conformance.onnx;
 
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.Binary;
+import dev.halcyon.hal.op.SwiGlu;
 import dev.halcyon.hal.op.Unary;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.Shape;
@@ -57,8 +58,10 @@ final class ElementwiseOperators {
         MappedOperator.close(
             "Swish", "Unary SILU, or SIGMOID and Binary MUL", ElementwiseOperators::swish),
         MappedOperator.close(
+            "SwiGLU", "SwiGlu; as Swish and Binary MUL where alpha is not 1", c -> swiglu(c)),
+        MappedOperator.close(
             "Softplus", "Unary EXP, Binary ADD, Unary LOG", ElementwiseOperators::softplus),
-        MappedOperator.close("Mish", "Softplus, Unary TANH, Binary MUL", ElementwiseOperators::mish),
+        MappedOperator.close("Mish", "Unary EXP, Binary", ElementwiseOperators::mish),
         MappedOperator.exact("Where", "Select", ElementwiseOperators::where));
   }
 
@@ -139,9 +142,6 @@ final class ElementwiseOperators {
     Tensor a = c.computable(0);
     Tensor b = c.computable(1);
     if (c.node().integer("fmod", 0) == 0) {
-      if (type.isFloating()) {
-        throw new NotMapped("Mod of floating types needs fmod=1");
-      }
       return c.only(type, e.binary(Binary.Op.MOD, a, b));
     }
     // the sign of the dividend: the remainder of magnitudes, negated where the dividend is negative
@@ -158,7 +158,7 @@ final class ElementwiseOperators {
 
   private static Tensor folded(Call c, Binary.Op op) {
     sameType(c);
-    Tensor all = c.computable(0);
+    Tensor all = c.inputs().size() == 1 ? c.emit().copy(c.computable(0)) : c.computable(0);
     for (int i = 1; i < c.inputs().size(); i++) {
       all = c.emit().binary(op, all, c.computable(i));
     }
@@ -181,6 +181,9 @@ final class ElementwiseOperators {
     c.requireOpset(11, "bounds of Clip were attributes");
     sameType(c);
     Tensor x = c.computable(0);
+    if (!c.has(1) && !c.has(2)) {
+      return c.only(c.type(0), c.emit().copy(x));
+    }
     if (c.has(1)) {
       x = c.emit().binary(Binary.Op.MAX, x, c.computable(1));
     }
@@ -230,29 +233,49 @@ final class ElementwiseOperators {
     return c.only(c.type(0), c.emit().unary(op, c.f32(0)));
   }
 
-  private static List<Result> swish(Call c) {
-    Tensor x = c.f32(0);
+  /** {@code x * sigmoid(alpha * x)}. */
+  private static Tensor swishOf(Call c, Tensor x) {
     float alpha = c.node().number("alpha", 1);
     if (alpha == 1) {
-      return c.only(c.type(0), c.emit().unary(Unary.Op.SILU, x));
+      return c.emit().unary(Unary.Op.SILU, x);
     }
     Tensor gate = c.emit().unary(Unary.Op.SIGMOID, c.emit().binary(Binary.Op.MUL, x, alpha));
-    return c.only(c.type(0), c.emit().binary(Binary.Op.MUL, x, gate));
+    return c.emit().binary(Binary.Op.MUL, x, gate);
+  }
+
+  private static List<Result> swish(Call c) {
+    return c.only(c.type(0), swishOf(c, c.f32(0)));
+  }
+
+  private static List<Result> swiglu(Call c) {
+    Tensor gate = c.f32(0);
+    Tensor linear = c.f32(1);
+    if (c.node().number("alpha", 1) != 1) {
+      return c.only(c.type(0), c.emit().binary(Binary.Op.MUL, swishOf(c, gate), linear));
+    }
+    Tensor out = c.emit().temporary(DType.F32, gate.shape());
+    c.emit().run(new SwiGlu(), gate, linear, out);
+    return c.only(c.type(0), out);
   }
 
   /** {@code log(1 + exp(x))}. */
-  private static Tensor softplusOf(Emitter e, Tensor x) {
-    return e.unary(Unary.Op.LOG, e.binary(Binary.Op.ADD, e.unary(Unary.Op.EXP, x), 1));
-  }
-
   private static List<Result> softplus(Call c) {
-    return c.only(c.type(0), softplusOf(c.emit(), c.f32(0)));
+    Emitter e = c.emit();
+    Tensor sum = e.binary(Binary.Op.ADD, e.unary(Unary.Op.EXP, c.f32(0)), 1);
+    return c.only(c.type(0), e.unary(Unary.Op.LOG, sum));
   }
 
+  /**
+   * {@code x * tanh(log(1 + exp(x)))}, which is {@code x * m / (m + 2)} for {@code m = n * (n + 2)}
+   * and {@code n = exp(x)}: without cancellation for negative x. From 20 on the factor is 1 in F32.
+   */
   private static List<Result> mish(Call c) {
+    Emitter e = c.emit();
     Tensor x = c.f32(0);
-    Tensor gate = c.emit().unary(Unary.Op.TANH, softplusOf(c.emit(), x));
-    return c.only(c.type(0), c.emit().binary(Binary.Op.MUL, x, gate));
+    Tensor n = e.unary(Unary.Op.EXP, e.binary(Binary.Op.MIN, x, 20));
+    Tensor m = e.binary(Binary.Op.MUL, n, e.binary(Binary.Op.ADD, n, 2));
+    Tensor factor = e.binary(Binary.Op.DIV, m, e.binary(Binary.Op.ADD, m, 2));
+    return c.only(c.type(0), e.binary(Binary.Op.MUL, x, factor));
   }
 
   private static List<Result> where(Call c) {

@@ -108,6 +108,44 @@ final class Emitter {
     return cast(numbers, DType.I32).reshape(t.shape().dims());
   }
 
+  /** FLOAT8E5M2 is the upper byte of F16: the device puts it there. */
+  Tensor e5m2(OnnxTensor t) {
+    long n = t.size();
+    Tensor bytes = temporary(DType.U8, n);
+    Tensor halves = fill(DType.U8, Shape.of(2 * n), 0);
+    if (n > 0) {
+      subject.stream().upload(MemorySegment.ofArray(t.data()), bytes);
+      copy(bytes.reshape(n, 1), halves.reshape(n, 2).slice(1, 1, 1));
+    }
+    return halves.viewAs(0, TensorType.of(DType.F16, t.shape()));
+  }
+
+  /**
+   * FLOAT8E8M0 is what the HAL has as a scale: ones with a scale each are dequantised, in F32.
+   *
+   * @throws NotMapped for NaN, which scales cannot be
+   */
+  Tensor e8m0(OnnxTensor t) {
+    for (byte b : t.data()) {
+      if (b == -1) {
+        throw new NotMapped("FLOAT8E8M0 is read as scales, which are never NaN");
+      }
+    }
+    long n = t.size();
+    Tensor scales = temporary(DType.U8, 1, n);
+    if (n > 0) {
+      subject.stream().upload(MemorySegment.ofArray(t.data()), scales);
+    }
+    Tensor ones = fill(DType.I8, Shape.of(1, n), 1);
+    Tensor numbers = temporary(DType.F32, 1, n);
+    run(
+        new Dequantize(),
+        ones.withScales(
+            scales, new QuantScheme.Blocked(1, 1, QuantScheme.ScaleFormat.UE8M0)),
+        numbers);
+    return numbers.reshape(t.shape().dims());
+  }
+
   private static byte[] widened(OnnxTensor t) {
     ByteBuffer b = ByteBuffer.allocate(4 * t.size()).order(ByteOrder.LITTLE_ENDIAN);
     for (long v : t.integers()) {

@@ -9,15 +9,15 @@ import java.util.Map;
  * @param opset version of the standard operator set
  * @param nodes in the order of the file
  * @param initializers constants by name
- * @param inputs names of graph inputs that are fed, in order
- * @param outputs names of graph outputs, in order
+ * @param inputs graph inputs that are fed, in order
+ * @param outputs graph outputs, in order
  */
 record OnnxModel(
     int opset,
     List<OnnxNode> nodes,
     Map<String, OnnxTensor> initializers,
-    List<String> inputs,
-    List<String> outputs) {
+    List<OnnxValue> inputs,
+    List<OnnxValue> outputs) {
   OnnxModel {
     nodes = List.copyOf(nodes);
     initializers = Map.copyOf(initializers);

@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -89,30 +90,33 @@ final class OnnxReader {
       OnnxTensor tensor = tensor(t);
       initializers.put(tensor.name(), tensor);
     }
-    List<OnnxNode> nodes =
-        graph.messages(1).stream().map(n -> unchecked(() -> node(n))).toList();
-    List<String> inputs =
-        graph.messages(11).stream()
-            .map(v -> v.text(1))
-            .filter(name -> !initializers.containsKey(name))
-            .toList();
-    List<String> outputs = graph.messages(12).stream().map(v -> v.text(1)).toList();
+    List<OnnxNode> nodes = new ArrayList<>();
+    for (WireMessage n : graph.messages(1)) {
+      nodes.add(node(n));
+    }
+    List<OnnxValue> inputs = new ArrayList<>();
+    for (WireMessage v : graph.messages(11)) {
+      if (!initializers.containsKey(v.text(1))) {
+        inputs.add(value(v));
+      }
+    }
+    List<OnnxValue> outputs = new ArrayList<>();
+    for (WireMessage v : graph.messages(12)) {
+      outputs.add(value(v));
+    }
     if (nodes.isEmpty() || outputs.isEmpty()) {
       throw invalid("a graph without " + (nodes.isEmpty() ? "nodes" : "outputs"));
     }
     return new OnnxModel(opset, nodes, initializers, inputs, outputs);
   }
 
-  private interface Step<T> {
-    T run() throws IOException;
-  }
-
-  private <T> T unchecked(Step<T> step) {
-    try {
-      return step.run();
-    } catch (IOException e) {
-      throw invalid("a damaged message: " + e.getMessage());
-    }
+  private static OnnxValue value(WireMessage v) throws IOException {
+    List<WireMessage> types = v.messages(2);
+    OnnxValue.Kind kind =
+        types.isEmpty() || types.getLast().has(1)
+            ? OnnxValue.Kind.TENSOR
+            : types.getLast().has(4) ? OnnxValue.Kind.SEQUENCE : OnnxValue.Kind.OTHER;
+    return new OnnxValue(v.text(1), kind);
   }
 
   private OnnxNode node(WireMessage n) throws IOException {
@@ -128,7 +132,7 @@ final class OnnxReader {
     String name = a.text(1);
     int type = (int) a.integer(20);
     return switch (type) {
-      case 1 -> new OnnxAttribute(name, List.of(), single(name, a.floats(2)), "");
+      case 1 -> new OnnxAttribute(name, List.of(), single(a.floats(2)), "");
       case 2 -> new OnnxAttribute(name, List.of(a.integer(3)), List.of(), "");
       case 3 -> new OnnxAttribute(name, List.of(), List.of(), a.text(4));
       case 6 -> new OnnxAttribute(name, List.of(), a.floats(7), "");
@@ -139,7 +143,7 @@ final class OnnxReader {
   }
 
   /** A number of value 0 is not written at all by some writers. */
-  private static List<Float> single(String name, List<Float> values) {
+  private static List<Float> single(List<Float> values) {
     return values.isEmpty() ? List.of(0f) : values;
   }
 
@@ -147,7 +151,11 @@ final class OnnxReader {
     if (s.integer(2) != 1) {
       throw new NotMapped("a sequence of something else than dense tensors");
     }
-    return s.messages(3).stream().map(t -> unchecked(() -> tensor(t))).toList();
+    List<OnnxTensor> tensors = new ArrayList<>();
+    for (WireMessage t : s.messages(3)) {
+      tensors.add(tensor(t));
+    }
+    return tensors;
   }
 
   private OnnxTensor tensor(WireMessage t) throws IOException {

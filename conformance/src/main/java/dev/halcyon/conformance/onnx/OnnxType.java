@@ -103,10 +103,6 @@ enum OnnxType {
     return storage.orElseThrow(() -> new NotMapped("the HAL has no dtype " + name()));
   }
 
-  boolean hasStorage() {
-    return storage.isPresent();
-  }
-
   /** Whether {@link #storage} is the type itself, bit for bit. */
   boolean isNative() {
     return storage.isPresent() && storage.get().bits() == bits;

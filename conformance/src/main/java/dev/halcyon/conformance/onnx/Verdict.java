@@ -15,6 +15,9 @@ final class Verdict {
   /** Relative tolerance of ONNX's runner ({@code onnx.backend.test}). */
   static final double RELATIVE = 1e-3;
 
+  /** Its relative tolerance for BFLOAT16, whose neighbours lie 2^-8 to 2^-7 apart. */
+  static final double RELATIVE_BFLOAT16 = 0x1p-6;
+
   /** Absolute tolerance of ONNX's runner. */
   static final double ABSOLUTE = 1e-7;
 
@@ -86,7 +89,8 @@ final class Verdict {
         || !Double.isFinite(value)) {
       return Double.POSITIVE_INFINITY;
     }
-    return Math.abs(actual - value) / (ABSOLUTE + RELATIVE * Math.abs(value));
+    double relative = expected.type() == OnnxType.BFLOAT16 ? RELATIVE_BFLOAT16 : RELATIVE;
+    return Math.abs(actual - value) / (ABSOLUTE + relative * Math.abs(value));
   }
 
   private static double integer(OnnxTensor expected, int i, long bits) {
