@@ -1,0 +1,42 @@
+package dev.halcyon.cli;
+
+import dev.halcyon.conformance.Catalogue;
+import dev.halcyon.conformance.model.ModelCases;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** The options that add cases to those that ship with Halcyon. */
+final class ConformanceSources {
+  @Option(
+      names = "--golden",
+      paramLabel = "DIR",
+      description =
+          "A folder with golden.json and its checkpoints, or a folder of such: cases of whole"
+              + " models. May be repeated.")
+  private List<Path> golden = new ArrayList<>();
+
+  /**
+   * Every case there is.
+   *
+   * @throws dev.halcyon.hal.HalException {@code GOLDEN_INVALID}
+   */
+  Catalogue catalogue(Host host) {
+    Catalogue catalogue = Catalogue.standard(host.models());
+    for (Path folder : golden) {
+      catalogue = catalogue.with(ModelCases.golden(folder));
+    }
+    return catalogue;
+  }
+
+  /** These options as words of a command line. */
+  List<String> words() {
+    List<String> words = new ArrayList<>();
+    for (Path folder : golden) {
+      words.add("--golden");
+      words.add(folder.toString());
+    }
+    return words;
+  }
+}
