@@ -140,8 +140,7 @@ final class Emitter {
     Tensor numbers = temporary(DType.F32, 1, n);
     run(
         new Dequantize(),
-        ones.withScales(
-            scales, new QuantScheme.Blocked(1, 1, QuantScheme.ScaleFormat.UE8M0)),
+        ones.withScales(scales, new QuantScheme.Blocked(1, 1, QuantScheme.ScaleFormat.UE8M0)),
         numbers);
     return numbers.reshape(t.shape().dims());
   }

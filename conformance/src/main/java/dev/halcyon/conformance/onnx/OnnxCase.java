@@ -93,9 +93,7 @@ final class OnnxCase implements ConformanceCase {
     }
     Evidence evidence =
         new Evidence(
-            verdict.headroom() > 0
-                ? OptionalDouble.of(verdict.headroom())
-                : OptionalDouble.empty(),
+            verdict.headroom() > 0 ? OptionalDouble.of(verdict.headroom()) : OptionalDouble.empty(),
             OptionalDouble.empty(),
             verdict.worst().isEmpty() ? Optional.empty() : Optional.of(verdict.worst()),
             emitter.placement(),
@@ -189,8 +187,7 @@ final class OnnxCase implements ConformanceCase {
       Emitter emitter,
       Verdict verdict) {
     if (expected.size() != actual.size()) {
-      verdict.reject(
-          name + " has " + actual.size() + " tensors instead of " + expected.size());
+      verdict.reject(name + " has " + actual.size() + " tensors instead of " + expected.size());
       return true;
     }
     boolean writes = false;

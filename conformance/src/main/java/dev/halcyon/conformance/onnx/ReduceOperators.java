@@ -38,8 +38,7 @@ final class ReduceOperators {
                 reduce(
                     c,
                     (e, x) ->
-                        e.unary(
-                            Unary.Op.SQRT, sum(e, e.binary(Binary.Op.MUL, floating(x), x))))),
+                        e.unary(Unary.Op.SQRT, sum(e, e.binary(Binary.Op.MUL, floating(x), x))))),
         MappedOperator.close(
             "ReduceLogSum",
             "Reduce SUM, Unary LOG",

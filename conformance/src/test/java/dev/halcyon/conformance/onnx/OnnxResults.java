@@ -23,14 +23,18 @@ final class OnnxResults {
         new Runner(subject).run(new OnnxCases(Path.of(args[0])).cases(), results::add);
       }
       for (CaseResult r : results) {
-        String text = switch (r.outcome()) {
-          case Outcome.Pass p -> p.evidence().implementation() + " " + p.evidence().headroom();
-          case Outcome.Warn w -> w.reason() + w.evidence();
-          case Outcome.Fail f -> f.reason() + f.evidence();
-          case Outcome.NotSupported n -> n.reason();
-          case Outcome.NotRun n -> n.reason();
-          case Outcome.Fault f -> { f.cause().printStackTrace(); yield f.cause().toString();}
-        };
+        String text =
+            switch (r.outcome()) {
+              case Outcome.Pass p -> p.evidence().implementation() + " " + p.evidence().headroom();
+              case Outcome.Warn w -> w.reason() + w.evidence();
+              case Outcome.Fail f -> f.reason() + f.evidence();
+              case Outcome.NotSupported n -> n.reason();
+              case Outcome.NotRun n -> n.reason();
+              case Outcome.Fault f -> {
+                f.cause().printStackTrace();
+                yield f.cause().toString();
+              }
+            };
         System.out.println(uri + " " + r.status() + " " + r.id() + " " + text);
       }
     }
