@@ -83,7 +83,7 @@ public final class GroupedMatMulCases implements OperatorSource {
             .with("runs", runs.name().toLowerCase(java.util.Locale.ROOT))
             .with("n", n)
             .with("k", k),
-        "Runs of rows, empty ones among them, each with its own matrix.",
+        "Runs of rows, each with its own matrix; the matrices of empty runs hold NaN.",
         Set.of("OP-GROUPED-1", "OP-GROUPED-2"),
         new GroupedMatMul(),
         List.of(
@@ -94,7 +94,10 @@ public final class GroupedMatMulCases implements OperatorSource {
         List.of(Freedom.ANY, Freedom.ANY, Freedom.ROWS, Freedom.ANY),
         d ->
             Contents.of(
-                1, d.normal(DType.F32, 1, rows, k), offsets(runs), w.draw(d, 1, experts, n, k)),
+                1,
+                d.normal(DType.F32, 1, rows, k),
+                offsets(runs),
+                WeightFormat.withoutUnused(w.draw(d, 1, experts, n, k), used(runs))),
         GroupedMatMulCases::expect,
         extent);
   }
@@ -105,6 +108,14 @@ public final class GroupedMatMulCases implements OperatorSource {
       offsets[e + 1] = offsets[e] + runs.rows[e];
     }
     return HostTensor.of(DType.I32, Shape.of(offsets.length), offsets);
+  }
+
+  private static boolean[] used(Runs runs) {
+    boolean[] used = new boolean[runs.rows.length];
+    for (int e = 0; e < used.length; e++) {
+      used[e] = runs.rows[e] > 0;
+    }
+    return used;
   }
 
   static List<Expected> expect(Contents c) {

@@ -48,7 +48,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
   }
 
   private static Stream<OperatorDefinition> odd() {
-    PagedBatch batch = PagedBatch.all(3).get(6);
+    PagedBatch batch = PagedBatch.all(3).get(7);
     return Stream.of(WeightFormat.all())
         .filter(w -> w.dtype() != DType.I4)
         .flatMap(
@@ -131,7 +131,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
           return Contents.of(
               1,
               d.normal(DType.F32, 1, tokens, heads, nope + rope),
-              batch.cache(d, table, cache, batch.rows(), latent + rope),
+              batch.cache(d, table, Scores.PLAIN, cache, batch.rows(), latent + rope),
               table,
               batch.sequence(),
               batch.positions(),
