@@ -1,7 +1,17 @@
 package dev.halcyon.conformance;
 
+import dev.halcyon.conformance.operator.BinaryCases;
+import dev.halcyon.conformance.operator.CastCases;
+import dev.halcyon.conformance.operator.CopyCases;
+import dev.halcyon.conformance.operator.FillCases;
+import dev.halcyon.conformance.operator.GatherCases;
 import dev.halcyon.conformance.operator.MatMulCases;
+import dev.halcyon.conformance.operator.ReduceCases;
 import dev.halcyon.conformance.operator.RmsNormCases;
+import dev.halcyon.conformance.operator.ScatterCases;
+import dev.halcyon.conformance.operator.SelectCases;
+import dev.halcyon.conformance.operator.TopKCases;
+import dev.halcyon.conformance.operator.UnaryCases;
 import java.util.List;
 
 /** The families of cases that ship with Halcyon, in the order of reports. */
@@ -9,6 +19,18 @@ final class StandardSources {
   private StandardSources() {}
 
   static List<CaseSource> all() {
-    return List.of(new MatMulCases(), new RmsNormCases());
+    return List.of(
+        new FillCases(),
+        new CopyCases(),
+        new CastCases(),
+        new UnaryCases(),
+        new BinaryCases(),
+        new SelectCases(),
+        new GatherCases(),
+        new ScatterCases(),
+        new ReduceCases(),
+        new TopKCases(),
+        new MatMulCases(),
+        new RmsNormCases());
   }
 }

@@ -62,6 +62,31 @@ public record HostTensor(TensorType type, double[] stored, Optional<HostTensor> 
     return values;
   }
 
+  /** The stored numbers repeated to {@code target} as operands broadcast. */
+  public double[] broadcast(Shape target) {
+    if (shape().equals(target)) {
+      return stored;
+    }
+    long[] dims = target.dims();
+    long[] strides = new long[dims.length];
+    long stride = 1;
+    for (int a = 1; a <= shape().rank(); a++) {
+      strides[dims.length - a] = shape().dim(-a) == 1 ? 0 : stride;
+      stride *= shape().dim(-a);
+    }
+    double[] all = new double[Math.toIntExact(target.elementCount())];
+    for (int i = 0; i < all.length; i++) {
+      long rest = i;
+      long at = 0;
+      for (int a = dims.length - 1; a >= 0; a--) {
+        at += rest % dims[a] * strides[a];
+        rest /= dims[a];
+      }
+      all[i] = stored[(int) at];
+    }
+    return all;
+  }
+
   /** The scale of element {@code index} (row-major). */
   public double scale(int index) {
     if (!(type.quant() instanceof QuantScheme.Blocked b)) {
