@@ -11,6 +11,7 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** {@code GroupedMatMul}: docs/spec/moe.md. */
@@ -48,15 +49,15 @@ public final class GroupedMatMulCases implements OperatorSource {
                 Stream.of(Runs.values())
                     .flatMap(
                         r ->
-                            Stream.of(SIZES)
-                                .filter(s -> (r.ordinal() + Arrays.hashCode(s)) % 2 == 0)
-                                .map(
-                                    s ->
+                            IntStream.range(0, SIZES.length)
+                                .filter(i -> (r.ordinal() + i) % 2 == 0)
+                                .mapToObj(
+                                    i ->
                                         product(
                                             w,
                                             r,
-                                            s[0],
-                                            s[1],
+                                            SIZES[i][0],
+                                            SIZES[i][1],
                                             r == Runs.RAGGED
                                                 ? OperatorDefinition.Extent.QUICK
                                                 : OperatorDefinition.Extent.LAYOUTS))));
@@ -91,7 +92,7 @@ public final class GroupedMatMulCases implements OperatorSource {
             TensorType.of(DType.I32, experts + 1),
             w.type(experts, n, k),
             TensorType.of(DType.F32, rows, n)),
-        List.of(Freedom.ANY, Freedom.ANY, Freedom.ROWS, Freedom.ANY),
+        List.of(Freedom.ANY, Freedom.ANY, Freedom.PARTS, Freedom.ANY),
         d ->
             Contents.of(
                 1,

@@ -96,7 +96,12 @@ public final class MoeFfnCases implements OperatorSource {
     List<Freedom> freedoms =
         new ArrayList<>(
             List.of(
-                Freedom.ANY, Freedom.ANY, Freedom.ANY, Freedom.ROWS, Freedom.ROWS, Freedom.ROWS));
+                Freedom.ANY,
+                Freedom.ANY,
+                Freedom.ANY,
+                Freedom.PARTS,
+                Freedom.PARTS,
+                Freedom.PARTS));
     if (shared == Shared.SHARED) {
       types.add(w.type(s.wide, s.hidden));
       types.add(w.type(s.wide, s.hidden));

@@ -56,7 +56,7 @@ record WeightFormat(String name, DType dtype, QuantScheme scheme) {
         switch (dtype) {
           case I8 -> draw.integers(dtype, -127, 127, dims);
           case I4 -> draw.integers(dtype, -8, 7, dims);
-          case F8_E4M3FN -> fp8(draw, dims);
+          case F8_E4M3FN -> fp8(draw, scheme instanceof Blocked ? 448 : amplitude, dims);
           default -> draw.uniform(dtype, amplitude, dims);
         };
     if (!(scheme instanceof Blocked blocked)) {
@@ -82,13 +82,14 @@ record WeightFormat(String name, DType dtype, QuantScheme scheme) {
     return HostTensor.quantized(data, scales, blocked);
   }
 
-  /** Every code but NaN, each as likely as another: subnormal numbers and both zeros as well. */
-  private HostTensor fp8(Draw draw, long... dims) {
+  /** Every code up to a number, each as likely: subnormal numbers and both zeros as well. */
+  private HostTensor fp8(Draw draw, double most, long... dims) {
+    StorageFormat format = StorageFormat.F8_E4M3FN;
+    int codes = 1 + (int) format.encode(format.round(most));
     return draw.fill(
         dtype,
         () -> {
-          int magnitude = draw.random().nextInt(127);
-          double value = StorageFormat.F8_E4M3FN.decode(magnitude);
+          double value = format.decode(draw.random().nextInt(codes));
           return draw.random().nextBoolean() ? -value : value;
         },
         dims);

@@ -105,8 +105,10 @@ class MutationTest {
         contents(
             "a token sees the position after its own",
             new AttentionCases(),
-            "hal:op/*:batch=prompt,scores=plain",
-            c -> c.with(5, map(c.get(5), i -> c.get(5).stored()[i] + 1))),
+            "hal:op/*:batch=prompt21,scores=plain",
+            c ->
+                c.with(
+                    5, map(c.get(5), i -> Math.min(c.get(5).stored()[i] + 1, c.get(5).size() - 1)))),
         contents(
             "a token does not see its own position",
             new AttentionCases(),
@@ -115,8 +117,8 @@ class MutationTest {
         contents(
             "blocks lie in order",
             new AttentionCases(),
-            ragged,
-            c -> c.with(3, map(c.get(3), i -> i % (c.get(1).shape().dim(0) / 64 + 1)))),
+            "hal:op/*:batch=ragged,scores=plain,block=16",
+            c -> c.with(3, map(c.get(3), i -> i % (c.get(1).shape().dim(0) / 16)))),
         contents(
             "all tokens belong to sequence 0",
             new AttentionCases(),
@@ -135,7 +137,7 @@ class MutationTest {
         new Mistake(
             "the rotated part takes no part in scores",
             new MlaAttentionCases(),
-            "hal:op/*:batch=chunk,scores=plain,block=16,rope=8",
+            "hal:op/*:batch=ragged,scores=plain,rope=8",
             d -> c -> d.oracle().expect(c.with(0, withoutTail(c.get(0), 8)))),
         contents(
             "all tokens belong to sequence 0",
@@ -163,10 +165,10 @@ class MutationTest {
                   return d.oracle().expect(c.with(5, turned(c.get(5), rows, s.nopeDim())));
                 }),
         contents(
-            "scales are left out",
+            "elements take the scales of the next block",
             new MlaExpandedAttentionCases(),
             "hal:op/*:weight=i*",
-            c -> c.with(5, unscaled(c.get(5)))));
+            c -> c.with(5, neighboursScales(c.get(5)))));
   }
 
   private static List<Expected> headsInTurn(Attention spec, Contents c) {
@@ -234,7 +236,7 @@ class MutationTest {
     return Stream.of(
         gating(
             "weights contain the bias",
-            "hal:op/*:choice=biased,experts=256",
+            "hal:op/*:data=spread,choice=biased,experts=256",
             s ->
                 new GatingOracle(s) {
                   @Override
@@ -350,10 +352,10 @@ class MutationTest {
                 c.with(
                     1, map(c.get(1), i -> i == 2 ? c.get(1).stored()[i] - 1 : c.get(1).stored()[i]))),
         contents(
-            "scales are left out",
+            "elements take the scales of the next block",
             grouped,
-            "hal:op/*:weight=i*",
-            c -> c.with(2, unscaled(c.get(2)))),
+            "hal:op/*:weight=i*,runs=ragged",
+            c -> c.with(2, neighboursScales(c.get(2)))),
         contents(
             "rows are taken in their order",
             combine,
@@ -390,10 +392,10 @@ class MutationTest {
             "hal:op/*:ids=one",
             c -> c.with(1, map(c.get(1), i -> i == 0 ? c.get(1).stored()[0] : 0))),
         contents(
-            "scales are left out",
+            "elements take the scales of the next block",
             ffn,
             "hal:op/*:weight=i*",
-            c -> c.with(5, unscaled(c.get(5)))));
+            c -> c.with(5, neighboursScales(c.get(5)))));
   }
 
   @ParameterizedTest
@@ -442,14 +444,14 @@ class MutationTest {
     return HostTensor.of(t.dtype(), t.shape(), values);
   }
 
-  private static HostTensor unscaled(HostTensor t) {
+  private static HostTensor neighboursScales(HostTensor t) {
     HostTensor scales = t.scales().orElseThrow();
-    double[] ones = new double[scales.size()];
-    Arrays.fill(ones, 1);
+    double[] wrong = new double[scales.size()];
+    Arrays.setAll(wrong, i -> scales.stored()[(i + 1) % wrong.length]);
     return new HostTensor(
         t.type(),
         t.stored(),
-        java.util.Optional.of(HostTensor.of(scales.dtype(), scales.shape(), ones)));
+        java.util.Optional.of(HostTensor.of(scales.dtype(), scales.shape(), wrong)));
   }
 
   /** The last {@code n} elements of each row are 0. */
