@@ -114,6 +114,8 @@ public final class AttentionCases implements OperatorSource {
                 Stream.of(
                     wide(kv, new int[] {28, 4}, new int[] {128, 128}, decode),
                     wide(kv, new int[] {4, 4}, new int[] {192, 128}, decode),
+                    wide(kv, new int[] {6, 3}, new int[] {20, 12}, PagedBatch.prompts()),
+                    wide(kv, new int[] {6, 3}, new int[] {20, 12}, PagedBatch.none()),
                     wide(kv, new int[] {7, 1}, new int[] {128, 256}, decode),
                     wide(kv, new int[] {4, 2}, new int[] {24, 40}, longer)));
   }

@@ -25,6 +25,7 @@ public final class GroupedMatMulCases implements OperatorSource {
     RAGGED(3, 0, 17, 1, 0, 5),
     GAPS(0, 2, 0, 0, 4, 0),
     ALONE(5),
+    ALL_EMPTY(0, 0, 0),
     MANY(0, 33, 8, 16, 31);
 
     private final int[] rows;

@@ -24,7 +24,7 @@ public final class KvCacheAppendCases implements OperatorSource {
 
   /** Tokens, latent, rotated dims, cache rows. */
   private static final int[][] SIZES = {
-    {1, 1, 2, 1}, {1, 16, 8, 5}, {5, 33, 6, 9}, {9, 64, 16, 40}, {3, 5, 32, 64}
+    {1, 1, 2, 1}, {1, 16, 8, 5}, {5, 33, 6, 9}, {9, 64, 16, 40}, {3, 5, 32, 64}, {0, 16, 8, 5}
   };
 
   /** Which tokens have a cache row. */

@@ -72,6 +72,7 @@ public final class MlaAttentionCases implements OperatorSource {
     PagedBatch decode =
         PagedBatch.of("decode2", 64, new int[] {70, 33}, new int[][] {{0, 69}, {1, 32}});
     PagedBatch one = PagedBatch.of("decode1", 64, new int[] {65}, new int[][] {{0, 64}});
+    PagedBatch rows = PagedBatch.of("long", 1, new int[] {700}, new int[][] {{0, 699}});
     PagedBatch longer = PagedBatch.of("long", 64, new int[] {1100}, new int[][] {{0, 1099}});
     return Stream.of(CACHES)
         .flatMap(
@@ -79,7 +80,10 @@ public final class MlaAttentionCases implements OperatorSource {
                 Stream.of(
                     attention(c, new int[] {128, 512, 64}, one, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
                     attention(c, new int[] {16, 512, 64}, decode, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {4, 48, 16}, longer, Scores.PLAIN, OperatorDefinition.Extent.DENSE)));
+                    attention(c, new int[] {4, 48, 16}, longer, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {2, 12, 4}, rows, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {4, 48, 16}, PagedBatch.none(), Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {5, 40, 12}, PagedBatch.prompts(), Scores.PLAIN, OperatorDefinition.Extent.DENSE)));
   }
 
   private static OperatorDefinition attention(

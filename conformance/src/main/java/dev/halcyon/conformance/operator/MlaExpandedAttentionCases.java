@@ -72,6 +72,18 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
             w ->
                 Stream.of(
                     attention(
+                        DType.F16,
+                        w,
+                        new int[] {3, 32, 12, 6, 10},
+                        PagedBatch.prompts(),
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
+                        DType.F16,
+                        w,
+                        new int[] {3, 32, 12, 6, 10},
+                        PagedBatch.none(),
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
                         DType.F32,
                         w,
                         new int[] {2, 512, 128, 64, 128},

@@ -48,6 +48,8 @@ public final class MoeFfnCases implements OperatorSource {
   };
 
   private static final Size[] LARGE = {
+    new Size(0, 2, 3, 16, 8, 4, MoeDispatchCases.Pattern.DISTINCT),
+    new Size(70, 3, 6, 32, 16, 8, MoeDispatchCases.Pattern.DISTINCT),
     new Size(1, 6, 16, 256, 96, 192, MoeDispatchCases.Pattern.DISTINCT),
     new Size(9, 2, 4, 130, 258, 140, MoeDispatchCases.Pattern.DISTINCT)
   };

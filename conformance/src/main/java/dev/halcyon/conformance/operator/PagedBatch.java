@@ -63,6 +63,18 @@ record PagedBatch(
             "full", new int[] {2 * b, b}, new int[][] {{1, b - 1}, {0, 2 * b - 1}}, b, 0, 0));
   }
 
+  /** Two prompts of many tokens: several tiles of any kernel, the last ones partly filled. */
+  static PagedBatch prompts() {
+    int[][] tokens = new int[70][];
+    Arrays.setAll(tokens, t -> t < 37 ? new int[] {0, t} : new int[] {1, t - 30});
+    return of("prompts", 16, new int[] {37, 40}, tokens);
+  }
+
+  /** A sequence that no token reads. */
+  static PagedBatch none() {
+    return of("none", 16, new int[] {20}, new int[0][]);
+  }
+
   static PagedBatch of(String name, int blockSize, int[] lengths, int[][] tokens) {
     return new PagedBatch(name, lengths, tokens, blockSize, 0, 2);
   }

@@ -10,6 +10,8 @@ enum Scores {
   FALLING,
   /** Thousands apart: all but the largest exponentials vanish. */
   HUGE,
+  /** Cached numbers of all magnitudes, subnormal ones of f16 among them. */
+  WIDE,
   /** All equal: the mean of the values. */
   EQUAL;
 
@@ -17,7 +19,7 @@ enum Scores {
   double query(Draw draw) {
     double noise = draw.random().nextGaussian();
     return switch (this) {
-      case PLAIN -> noise;
+      case PLAIN, WIDE -> noise;
       case RISING, FALLING -> 1 + 0.1 * noise;
       case HUGE -> 1500 * noise;
       case EQUAL -> 0;
@@ -33,6 +35,7 @@ enum Scores {
     return switch (this) {
       case RISING -> 0.2 * noise + 0.25 * position;
       case FALLING -> 0.2 * noise - 0.25 * position;
+      case WIDE -> Math.scalb(noise, -(position * 7 + (int) (8 * Math.abs(noise))) % 26);
       case PLAIN, HUGE, EQUAL -> noise;
     };
   }
