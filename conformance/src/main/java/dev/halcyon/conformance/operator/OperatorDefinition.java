@@ -10,6 +10,7 @@ import dev.halcyon.hal.op.Operand;
 import dev.halcyon.hal.op.OperatorSpec;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -56,6 +57,21 @@ public record OperatorDefinition(
     if (types.size() != spec.operands().size() || freedoms.size() != types.size()) {
       throw new IllegalArgumentException(id + " has " + types.size() + " operands for " + spec);
     }
+  }
+
+  /** Operands of any strides. */
+  public static OperatorDefinition free(
+      CaseId id,
+      String description,
+      Set<String> requirements,
+      OperatorSpec spec,
+      List<TensorType> types,
+      ContentSource contents,
+      Oracle oracle,
+      Extent extent) {
+    List<Freedom> freedoms = Collections.nCopies(types.size(), Freedom.ANY);
+    return new OperatorDefinition(
+        id, description, requirements, spec, types, freedoms, contents, oracle, extent);
   }
 
   /** All its cases. */
@@ -124,7 +140,8 @@ public record OperatorDefinition(
               && whole
               && !t.isQuantized()
               && t.dim(0) > 1
-              && spec.operands().get(operand).role() == Operand.Role.IN;
+              && !spec.operands().get(operand).role().isWritten();
+      case STACKED -> freedom == Freedom.PARTS && t.dim(0) > 0;
       case MIXED, IN_PLACE -> false;
     };
   }
