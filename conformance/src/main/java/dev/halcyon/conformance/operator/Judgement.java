@@ -82,7 +82,7 @@ final class Judgement {
     }
     for (int i = 0; i < actual.length; i++) {
       double used = used(actual[i], expected, i);
-      if (used > headroom) {
+      if (used > headroom && (used > 1 || expected.reach() == Expected.Reach.FAR)) {
         headroom = used;
         worst =
             name
