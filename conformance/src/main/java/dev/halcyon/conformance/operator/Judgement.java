@@ -89,7 +89,9 @@ final class Judgement {
     }
     for (int i = 0; i < actual.length; i++) {
       double used = used(actual[i], expected, i);
-      boolean sharp = expected.bound()[i] <= SHARP * Real.rounding(expected.value()[i]);
+      boolean sharp =
+          expected.reach() == Expected.Reach.NEAR
+              || expected.bound()[i] <= SHARP * Real.rounding(expected.value()[i]);
       if (used > headroom && (used > 1 || !sharp)) {
         headroom = used;
         worst =

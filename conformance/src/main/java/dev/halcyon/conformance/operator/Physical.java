@@ -30,7 +30,10 @@ record Physical(Shape shape, long firstRow, long firstColumn) {
     };
   }
 
-  /** Whole blocks of a quantised tensor lie around the view, odd numbers of elements otherwise. */
+  /**
+   * Whole blocks of a quantised tensor lie around the view, none behind a ragged one; odd numbers
+   * of elements otherwise.
+   */
   private static Physical sliced(TensorType type) {
     Shape s = type.shape();
     if (type.quant() instanceof QuantScheme.Blocked b) {
