@@ -17,7 +17,8 @@ final class Wire {
   }
 
   Wire number(int field, float value) {
-    return add(field, UnknownFieldSet.Field.newBuilder().addFixed32(Float.floatToRawIntBits(value)));
+    return add(
+        field, UnknownFieldSet.Field.newBuilder().addFixed32(Float.floatToRawIntBits(value)));
   }
 
   Wire text(int field, String value) {
