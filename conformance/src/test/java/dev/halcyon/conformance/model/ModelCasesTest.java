@@ -108,18 +108,18 @@ class ModelCasesTest {
   void wrongLogitFailsAndIsNamed() throws IOException {
     Path folder = copy("odd-v2lite-tiny");
     disturb(folder, "plain.logits", 517 * 4 + 9, 0.01);
-    CaseResult r = run(folder, "*:check=logits").getFirst();
+    CaseResult r = run(folder, "hal:*:check=logits").getFirst();
     assertEquals(Status.FAIL, r.status());
     String reason = ((Outcome.Fail) r.outcome()).reason();
     assertTrue(reason.contains("1 logits are wrong; plain[4, 9]"), reason);
-    assertEquals(Status.PASS, run(folder, "*:check=top1").getFirst().status());
+    assertEquals(Status.PASS, run(folder, "hal:*:check=top1").getFirst().status());
   }
 
   @Test
   void differentBestTokenCountsOnlyBeyondTheMargin() throws IOException {
     Path folder = copy("odd-v2lite-tiny");
     disturb(folder, "plain.logits", 517 * 4 + 9, 100);
-    CaseResult r = run(folder, "*:check=top1").getFirst();
+    CaseResult r = run(folder, "hal:*:check=top1").getFirst();
     assertEquals(Status.FAIL, r.status());
     String reason = ((Outcome.Fail) r.outcome()).reason();
     assertTrue(reason.contains("plain[4]") && reason.contains("instead of 9"), reason);
@@ -129,14 +129,14 @@ class ModelCasesTest {
   void divergentExpertFailsBeyondTheMarginAndIsReportedWithinIt() throws IOException {
     Path folder = copy("dsv3-tiny");
     disturb(folder, "trace.chat.layer1.gate_indices", 0, 1);
-    CaseResult r = run(folder, "*:check=router,weights=bf16").getFirst();
+    CaseResult r = run(folder, "hal:*:check=router,weights=bf16").getFirst();
     assertEquals(Status.FAIL, r.status());
     String reason = ((Outcome.Fail) r.outcome()).reason();
     assertTrue(reason.contains("chat[0]: layer 1 chose"), reason);
     Path json = folder.resolve("golden.json");
     String text = Files.readString(json);
     Files.writeString(json, text.replaceAll("\"expert\": *[0-9.e-]+", "\"expert\": 1e-9"));
-    CaseResult within = run(folder, "*:check=router,weights=bf16").getFirst();
+    CaseResult within = run(folder, "hal:*:check=router,weights=bf16").getFirst();
     assertEquals(Status.WARN, within.status(), within.outcome()::toString);
     assertEquals("1", within.outcome().evidence().facts().get("divergent"));
   }
@@ -147,7 +147,7 @@ class ModelCasesTest {
     Path json = folder.resolve("golden.json");
     String text = Files.readString(json);
     Files.writeString(json, text.replaceFirst("(\"greedy_ids\": *\\[\\s*\\d+,\\s*)\\d+", "$1 511"));
-    CaseResult r = run(folder, "*:check=greedy").getFirst();
+    CaseResult r = run(folder, "hal:*:check=greedy").getFirst();
     assertEquals(Status.FAIL, r.status(), r.outcome()::toString);
     String reason = ((Outcome.Fail) r.outcome()).reason();
     assertTrue(reason.contains("continues at 1") && reason.contains("instead of 511"), reason);

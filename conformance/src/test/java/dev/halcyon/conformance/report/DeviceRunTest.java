@@ -106,7 +106,7 @@ class DeviceRunTest {
   void countsAndVerdict() {
     DeviceReport r = run(mixed());
     assertEquals(7, r.results().size());
-    assertEquals(6, r.definitions());
+    assertEquals(5, r.definitions());
     assertEquals(2, r.count(Status.PASS));
     assertEquals(1, r.count(Status.FAIL));
     assertEquals(1, r.count(Status.ERROR));

@@ -57,9 +57,10 @@ class WaiverFileTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
+      quoteCharacter = '`',
       value = {
         "\"expires\": \"2027-03-31\" | \"expires\": \"soon\" | 'expires' must be a date | :3",
-        "\"issue\": \"https://example.org/1\", | '' | 'issue' must be a text | :3",
+        "\"issue\": \"https://example.org/1\", | `` | 'issue' must be a text | :3",
         "\"driver\" | \"diver\" | unknown field 'diver' | :3",
         "\"hal:op/Linear:*\" | \"hal:op/Linear:nonsense\" | expected name=value | :3",
         "\"device\": \"*\" | \"device\": 3 | 'device' must be a text | :11",
