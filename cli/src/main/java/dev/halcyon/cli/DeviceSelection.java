@@ -23,7 +23,7 @@ final class DeviceSelection {
       paramLabel = "URI",
       description = {
         "Device to run on: cpu://, opencl://0, ... as listed by 'halcyon devices'; 'all' for every"
-            + " available one. May be repeated. Default: cpu://"
+            + " available one that is not simulated. May be repeated. Default: cpu://"
       })
   private List<String> uris = new ArrayList<>();
 
@@ -90,6 +90,7 @@ final class DeviceSelection {
       if (text.equals(ALL)) {
         registry.probeAll().stream()
             .flatMap(p -> p.devices().stream())
+            .filter(d -> d.kind() != DeviceInfo.Kind.SIMULATED)
             .map(DeviceInfo::uri)
             .forEach(chosen::add);
       } else {
@@ -99,7 +100,7 @@ final class DeviceSelection {
     if (chosen.isEmpty()) {
       throw HalException.of(HalErrorCode.DEVICE_UNAVAILABLE, "no device is available")
           .on("--device all")
-          .remedy("see 'halcyon devices' for the reasons")
+          .remedy("see 'halcyon devices' for the reasons; simulated devices run when named")
           .build();
     }
     return chosen.stream().distinct().toList();

@@ -7,6 +7,9 @@ final class ExitCode {
   /** Devices, or a device and the reference, do not agree; conformance is not met. */
   static final int DISAGREEMENT = 1;
 
+  /** A device lacks operators of the model. */
+  static final int INCOMPLETE = 1;
+
   /** The command line, a file, a model or a device is at fault; the message says which. */
   static final int BAD_INPUT = 2;
 

@@ -29,6 +29,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       " 0:done",
+      " 1:devices disagree, parity is not met, or a planned model lacks operators",
       " 1:devices disagree, or parity or conformance is not met",
       " 2:bad input: command line, file, model or device; the message names it and the remedy",
       " 3:conformance: a device is unavailable",
@@ -76,6 +77,7 @@ public final class Main implements Runnable {
     CommandLine line =
         new CommandLine(new Main(host))
             .addSubcommand(new DevicesCommand(host))
+            .addSubcommand(new PlanCommand(host))
             .addSubcommand(new RunCommand(host))
             .addSubcommand(new ChatCommand(host))
             .addSubcommand(new ParityCommand(host))

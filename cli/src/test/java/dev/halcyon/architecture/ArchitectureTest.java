@@ -56,6 +56,7 @@ class ArchitectureTest {
             "dev.halcyon.models",
             "dev.halcyon.backend.cpu",
             "dev.halcyon.backend.opencl",
+            "dev.halcyon.backend.emulated",
             "dev.halcyon.conformance",
             "dev.halcyon.cli")
         .map(

@@ -2,7 +2,6 @@ package dev.halcyon.conformance.oracle;
 
 import dev.halcyon.hal.tensor.Shape;
 import java.util.Arrays;
-import java.util.function.DoubleUnaryOperator;
 
 /**
  * Numbers with the error that a conforming device may have made so far: element i of a device's
@@ -24,6 +23,8 @@ public final class Real {
 
   /** Grows every bound a little for the products of errors that are not followed. */
   public static final double SECOND_ORDER = 1 + 1e-3;
+
+  private static final double DIVISION_ULPS = AccuracyTable.standard().ulps("Binary.DIV");
 
   private final Shape shape;
   private final double[] value;
@@ -147,23 +148,85 @@ public final class Real {
     return new Real(shape, v, b);
   }
 
-  /**
-   * A function of each element.
-   *
-   * @param f the function in double
-   * @param slope a bound of its derivative near the element
-   * @param ulps the accuracy of the device's function, in units of the last place of its result
-   */
-  public Real map(DoubleUnaryOperator f, DoubleUnaryOperator slope, double ulps) {
+  /** {@code -this}: exact. */
+  public Real negated() {
+    double[] v = new double[value.length];
+    for (int i = 0; i < v.length; i++) {
+      v[i] = -value[i];
+    }
+    return new Real(shape, v, bound);
+  }
+
+  /** {@code this - other}, of the same size, or of one row repeated. */
+  public Real minus(Real other) {
+    return plus(other.negated());
+  }
+
+  /** {@code this[r, i] / column[r]}: each row by one number; elementwise if of the same size. */
+  public Real dividedByColumn(Real column) {
+    int n = value.length / Math.max(1, column.value.length);
     double[] v = new double[value.length];
     double[] b = new double[value.length];
     for (int i = 0; i < v.length; i++) {
-      v[i] = f.applyAsDouble(value[i]);
-      double carried =
-          bound[i] == 0 ? 0 : Math.abs(slope.applyAsDouble(value[i])) * bound[i] * SECOND_ORDER;
-      b[i] = carried + 2 * ulps * rounding(v[i]);
+      double d = column.value[i / n];
+      v[i] = value[i] / d;
+      b[i] =
+          (bound[i] + Math.abs(v[i]) * column.bound[i / n]) / Math.abs(d) * SECOND_ORDER
+              + DIVISION_ULPS * ulp(v[i])
+              + TINY;
     }
     return new Real(shape, v, b);
+  }
+
+  /** {@code this / divisor}, where f32 holds the divisor exactly. */
+  public Real dividedBy(double divisor) {
+    double[] v = new double[value.length];
+    double[] b = new double[value.length];
+    for (int i = 0; i < v.length; i++) {
+      v[i] = value[i] / divisor;
+      b[i] = bound[i] / Math.abs(divisor) * SECOND_ORDER + DIVISION_ULPS * ulp(v[i]) + TINY;
+    }
+    return new Real(shape, v, b);
+  }
+
+  /** {@code this + addend}, where the device holds the addend rounded to f32. */
+  public Real plus(double addend) {
+    double[] v = new double[value.length];
+    double[] b = new double[value.length];
+    for (int i = 0; i < v.length; i++) {
+      v[i] = value[i] + addend;
+      b[i] = bound[i] * SECOND_ORDER + rounding(addend) + rounding(v[i]);
+    }
+    return new Real(shape, v, b);
+  }
+
+  /** The unit in the last place of f32 at {@code v}: the distance of neighbouring numbers. */
+  public static double ulp(double v) {
+    return Double.isFinite(v)
+        ? Math.max(2 * U * Math.scalb(1.0, Math.getExponent(v)), TINY * 2 * U)
+        : 0;
+  }
+
+  /** A function of each element, as accurate as the table of accuracies says. */
+  public Real map(Elementary f) {
+    double[] v = new double[value.length];
+    double[] b = new double[value.length];
+    for (int i = 0; i < v.length; i++) {
+      v[i] = f.apply(value[i]);
+      double carried = bound[i] == 0 ? 0 : Math.abs(f.slope(value[i])) * bound[i] * SECOND_ORDER;
+      b[i] = carried + f.ulps() * ulp(v[i]) + TINY;
+    }
+    return new Real(shape, v, b);
+  }
+
+  /** {@code 1 / (1 + exp(-this))}, each element. */
+  public Real sigmoid() {
+    return negated().map(Elementary.EXP).plus(1).map(Elementary.RECIPROCAL);
+  }
+
+  /** {@code this * sigmoid(this)}, each element. */
+  public Real silu() {
+    return times(sigmoid());
   }
 
   /**
