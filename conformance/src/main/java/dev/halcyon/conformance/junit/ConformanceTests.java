@@ -69,11 +69,11 @@ public interface ConformanceTests {
     } catch (HalException e) {
       return Stream.of(DynamicTest.dynamicTest(uri.toString(), () -> unavailable(uri, e)));
     }
-    Map<String, List<ConformanceCase>> byPath = new LinkedHashMap<>();
+    Map<String, List<ConformanceCase>> groups = new LinkedHashMap<>();
     catalogue()
         .cases(chosen.profile(), CaseQuery.parse(chosen.query()))
-        .forEach(c -> byPath.computeIfAbsent(c.id().path(), p -> new ArrayList<>()).add(c));
-    return byPath.entrySet().stream()
+        .forEach(c -> groups.computeIfAbsent(c.id().group(), p -> new ArrayList<>()).add(c));
+    return groups.entrySet().stream()
         .<DynamicNode>map(
             e ->
                 DynamicContainer.dynamicContainer(

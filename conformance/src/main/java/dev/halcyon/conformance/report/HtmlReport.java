@@ -213,7 +213,7 @@ public final class HtmlReport {
     html.element("th", "Operator").element("th", "Dtype").element("th", "Cases", "class", "n");
     html.element("th", "What the device says, first case").close("tr").close("thead");
     html.open("tbody");
-    groups(cases, r -> r.caseId().path() + " " + SupportMatrix.dtype(r.caseId()))
+    groups(cases, r -> r.caseId().group() + " " + SupportMatrix.dtype(r.caseId()))
         .forEach(
             (key, group) -> {
               CaseReport first = group.getFirst();
@@ -226,9 +226,9 @@ public final class HtmlReport {
     html.close("tbody").close("table");
   }
 
-  /** The operator, or the whole path of what is none. */
+  /** The operator, or the group of what is none. */
   private static String subject(CaseReport r) {
-    return r.id().startsWith("hal:op/") ? r.caseId().subject() : r.caseId().path();
+    return r.id().startsWith("hal:op/") ? r.caseId().subject() : r.caseId().group();
   }
 
   private void support(SupportMatrix matrix) {
@@ -405,7 +405,7 @@ public final class HtmlReport {
       html.element("th", words(s), "class", "n");
     }
     html.close("tr").close("thead").open("tbody");
-    groups(cases, r -> r.caseId().path())
+    groups(cases, r -> r.caseId().group())
         .forEach(
             (path, group) -> {
               Map<Status, Long> counts = DeviceReport.count(group);

@@ -107,7 +107,7 @@ class ModelCasesTest {
   @Test
   void wrongLogitFailsAndIsNamed() throws IOException {
     Path folder = copy("odd-v2lite-tiny");
-    disturb(folder, "plain.logits", 517 * 4 + 9, 0.01);
+    disturb(folder, "plain.logits", 512 * 4 + 9, 0.01);
     CaseResult r = run(folder, "hal:*:check=logits").getFirst();
     assertEquals(Status.FAIL, r.status());
     String reason = ((Outcome.Fail) r.outcome()).reason();
@@ -118,7 +118,7 @@ class ModelCasesTest {
   @Test
   void differentBestTokenCountsOnlyBeyondTheMargin() throws IOException {
     Path folder = copy("odd-v2lite-tiny");
-    disturb(folder, "plain.logits", 517 * 4 + 9, 100);
+    disturb(folder, "plain.logits", 512 * 4 + 9, 100);
     CaseResult r = run(folder, "hal:*:check=top1").getFirst();
     assertEquals(Status.FAIL, r.status());
     String reason = ((Outcome.Fail) r.outcome()).reason();
