@@ -1,11 +1,15 @@
 package dev.halcyon.cli;
 
+import dev.halcyon.conformance.CaseId;
 import dev.halcyon.conformance.CaseQuery;
 import dev.halcyon.conformance.ConformanceCase;
 import dev.halcyon.conformance.Specification;
+import dev.halcyon.conformance.oracle.Accuracy;
+import dev.halcyon.conformance.oracle.AccuracyTable;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import java.util.List;
+import java.util.Locale;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -53,12 +57,48 @@ final class ConformanceExplainCommand implements Callable<Integer> {
       console.println(
           requirement + ": " + specification.find(requirement).orElse("(not in docs/spec)"));
     }
+    bounds(c.id());
     console.println("");
     StringBuilder words = new StringBuilder();
     sources.words().forEach(w -> words.append(' ').append(w));
     console.println(
         "Run it: halcyon conformance --device cpu://" + words + " --filter '" + c.id() + "'");
     return ExitCode.OK;
+  }
+
+  /** What the table of accuracies says of the operator, of its function alone if the id has one. */
+  private void bounds(CaseId caseId) {
+    if (!caseId.path().startsWith("hal:op/")) {
+      return;
+    }
+    String operator = caseId.subject();
+    List<Accuracy> all =
+        AccuracyTable.standard().rows().stream()
+            .filter(a -> a.operator().equals(operator) || a.operator().startsWith(operator + "."))
+            .toList();
+    List<Accuracy> own =
+        all.stream()
+            .filter(
+                a ->
+                    caseId.parameters().values().stream()
+                        .anyMatch(v -> a.operator().equalsIgnoreCase(operator + "." + v)))
+            .toList();
+    for (Accuracy a : own.isEmpty() ? all : own) {
+      host.console().println("");
+      host.console()
+          .println(
+              "Bound of "
+                  + a.operator()
+                  + " for "
+                  + a.dtypes().stream()
+                      .map(d -> d.name().toLowerCase(Locale.ROOT))
+                      .collect(Collectors.joining(", "))
+                  + ": "
+                  + a.kind()
+                  + (a.parameter().isEmpty() ? "" : " " + a.parameter())
+                  + "; "
+                  + a.justification());
+    }
   }
 
   /** The case of that very id, or the first that the query matches. */

@@ -8,6 +8,7 @@ import dev.halcyon.conformance.report.DeviceRun;
 /** How far a run is, on one line of standard error if that is a terminal; failures stay on it. */
 final class ConformanceProgress implements DeviceRun.Listener, AutoCloseable {
   private static final long REDRAW_NANOS = 100_000_000;
+  private static final long SAY_NANOS = 30_000_000_000L;
   private static final int WIDTH = 78;
 
   private final Console console;
@@ -28,7 +29,10 @@ final class ConformanceProgress implements DeviceRun.Listener, AutoCloseable {
   @Override
   public void started(ConformanceCase testCase, int done, int total) {
     long now = System.nanoTime();
-    if (visible && now - drawn >= REDRAW_NANOS) {
+    if (!visible && (done == 0 || now - drawn >= SAY_NANOS)) {
+      drawn = now;
+      console.say(device + ": " + done + " of " + total + " cases, " + failures + " failed");
+    } else if (visible && now - drawn >= REDRAW_NANOS) {
       drawn = now;
       String line =
           "%s %3d %%, %d of %d, %d failed: %s"

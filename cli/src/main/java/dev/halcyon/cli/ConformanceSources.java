@@ -2,9 +2,11 @@ package dev.halcyon.cli;
 
 import dev.halcyon.conformance.Catalogue;
 import dev.halcyon.conformance.model.ModelCases;
+import dev.halcyon.conformance.onnx.OnnxCases;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Option;
 
 /** The options that add cases to those that ship with Halcyon. */
@@ -17,15 +19,24 @@ final class ConformanceSources {
               + " models. May be repeated.")
   private List<Path> golden = new ArrayList<>();
 
+  @Option(
+      names = "--onnx",
+      paramLabel = "DIR",
+      description = "The folder of ONNX's node tests: cases hal:onnx/*, of profile operators.")
+  private Optional<Path> onnx = Optional.empty();
+
   /**
    * Every case there is.
    *
-   * @throws dev.halcyon.hal.HalException {@code GOLDEN_INVALID}
+   * @throws dev.halcyon.hal.HalException {@code GOLDEN_INVALID}, {@code INVALID_ARGUMENT}
    */
   Catalogue catalogue(Host host) {
     Catalogue catalogue = Catalogue.standard(host.models());
     for (Path folder : golden) {
       catalogue = catalogue.with(ModelCases.golden(folder));
+    }
+    if (onnx.isPresent()) {
+      catalogue = catalogue.with(new OnnxCases(onnx.get()));
     }
     return catalogue;
   }
@@ -37,6 +48,11 @@ final class ConformanceSources {
       words.add("--golden");
       words.add(folder.toString());
     }
+    onnx.ifPresent(
+        folder -> {
+          words.add("--onnx");
+          words.add(folder.toString());
+        });
     return words;
   }
 }

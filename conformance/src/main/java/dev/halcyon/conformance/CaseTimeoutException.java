@@ -7,6 +7,6 @@ public final class CaseTimeoutException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
   CaseTimeoutException(CaseId id, Duration deadline, String where) {
-    super(id + " did not return within " + deadline.toSeconds() + " s; it was at " + where);
+    super(id + " did not return within " + deadline.toMillis() * 1e-3 + " s; it was at " + where);
   }
 }

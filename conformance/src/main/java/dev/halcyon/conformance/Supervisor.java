@@ -5,6 +5,7 @@ import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.plan.PlacementReport;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
@@ -16,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 
 /**
  * Runs cases on a thread of its own and never waits for one longer than a deadline. A device that
@@ -30,6 +32,7 @@ public final class Supervisor implements AutoCloseable {
   static final int REOPENINGS = 3;
 
   private static final Duration GRACE = Duration.ofSeconds(3);
+  private static final int FRAMES = 4;
   private static final long POLL_NANOS = 50_000_000;
 
   private final Supplier<Subject> opener;
@@ -181,18 +184,15 @@ public final class Supervisor implements AutoCloseable {
     return new CaseResult(testCase, new Outcome.Fault(timeout), taken);
   }
 
-  /** The first lines of what the worker does. */
+  /** Where the worker is: its innermost frames outside of the JDK. */
   private String where() {
-    StringBuilder at = new StringBuilder();
-    int lines = 0;
-    for (StackTraceElement e : worker[0].getStackTrace()) {
-      if (lines++ == 4) {
-        break;
-      }
-      at.append(lines == 1 ? "" : " < ").append(e.getClassName()).append('.');
-      at.append(e.getMethodName()).append(':').append(e.getLineNumber());
-    }
-    return at.toString();
+    String at =
+        Arrays.stream(worker[0].getStackTrace())
+            .filter(e -> !e.getClassName().startsWith("java.") && !e.getClassName().startsWith("jdk."))
+            .limit(FRAMES)
+            .map(e -> e.getClassName() + "." + e.getMethodName() + ":" + e.getLineNumber())
+            .collect(Collectors.joining(" < "));
+    return at.isEmpty() ? "an unknown place" : at;
   }
 
   private void reopen(ConformanceCase after) {

@@ -150,7 +150,9 @@ final class AttentionOperator {
         asked == 0
             ? type
             : OnnxType.of(asked).orElseThrow(() -> new NotMapped("softmax_precision " + asked));
-    precision.storage();
+    if (precision == OnnxType.DOUBLE) {
+      throw new NotMapped("softmax_precision DOUBLE: the HAL computes in F32 at most");
+    }
     Tensor x = c.rounded(scores, precision);
     if (precision == OnnxType.FLOAT) {
       return NormOperators.softmaxRows(e, x);

@@ -251,9 +251,15 @@ final class ElementwiseOperators {
     if (c.node().number("alpha", 1) != 1) {
       return c.only(c.type(0), c.emit().binary(Binary.Op.MUL, swishOf(c, gate), linear));
     }
-    Tensor out = c.emit().temporary(DType.F32, gate.shape());
-    c.emit().run(new SwiGlu(), gate, linear, out);
-    return c.only(c.type(0), out);
+    // the HAL takes rows
+    Tensor out = c.emit().temporary(DType.F32, 1, gate.shape().elementCount());
+    c.emit()
+        .run(
+            new SwiGlu(),
+            gate.reshape(out.shape().dims()),
+            linear.reshape(out.shape().dims()),
+            out);
+    return c.only(c.type(0), out.reshape(gate.shape().dims()));
   }
 
   /** {@code log(1 + exp(x))}. */

@@ -4,7 +4,10 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Set;
 
-/** Writes well-formed HTML: every text is escaped, every element that was opened is closed. */
+/**
+ * Writes HTML that is well-formed XML too: every text is escaped, every element that was opened is
+ * closed.
+ */
 final class Html {
   private static final Set<String> VOID = Set.of("meta", "br", "hr");
 
@@ -23,8 +26,10 @@ final class Html {
       escape(attributes[i + 1]);
       out.append('"');
     }
-    out.append('>');
-    if (!VOID.contains(element)) {
+    if (VOID.contains(element)) {
+      out.append("/>");
+    } else {
+      out.append('>');
       open.push(element);
     }
     return this;

@@ -15,6 +15,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 
 /**
  * {@code report.html}: the report as one page without scripts or references to anything else, for
@@ -22,7 +24,7 @@ import java.util.OptionalDouble;
  */
 public final class HtmlReport {
   /** Cases listed one by one under a heading; {@code results.json} has all of them. */
-  private static final int LISTED = 40;
+  private static final int LISTED = 20;
 
   private static final int OPERATORS_TIMED = 15;
   private static final DateTimeFormatter WHEN =
@@ -134,6 +136,8 @@ public final class HtmlReport {
     notSupported(d);
     support(matrix);
     headroom(matrix);
+    models(d);
+    topics(d);
     failures(d);
     warnings(d);
     waivers(d);
@@ -163,13 +167,26 @@ public final class HtmlReport {
       html.open("span", "class", d.count(s) == 0 ? "zero" : "");
       html.element("b", Long.toString(d.count(s)));
       html.element("span", "", "class", "key " + s.name());
-      html.text(words(s)).close("span");
+      if (d.count(s) > 0 && (s == Status.FAIL || s == Status.ERROR)) {
+        html.element("a", words(s), "href", "#" + failuresId(d));
+      } else {
+        html.text(words(s));
+      }
+      html.close("span");
     }
     html.close("div");
   }
 
+  private String failuresId(DeviceReport d) {
+    return "failures-" + run.devices().indexOf(d);
+  }
+
   private static String words(Status s) {
-    return s.name().toLowerCase(Locale.ROOT).replace('_', ' ');
+    return words(s.name().toLowerCase(Locale.ROOT));
+  }
+
+  private static String words(String name) {
+    return name.replace('_', ' ');
   }
 
   private static List<CaseReport> with(DeviceReport d, Status... statuses) {
@@ -179,7 +196,7 @@ public final class HtmlReport {
 
   /** Groups of cases in the order of their first one. */
   private static Map<String, List<CaseReport>> groups(
-      List<CaseReport> cases, java.util.function.Function<CaseReport, String> key) {
+      List<CaseReport> cases, Function<CaseReport, String> key) {
     Map<String, List<CaseReport>> groups = new LinkedHashMap<>();
     cases.forEach(r -> groups.computeIfAbsent(key.apply(r), k -> new ArrayList<>()).add(r));
     return groups;
@@ -196,7 +213,7 @@ public final class HtmlReport {
     html.element("th", "Operator").element("th", "Dtype").element("th", "Cases", "class", "n");
     html.element("th", "What the device says, first case").close("tr").close("thead");
     html.open("tbody");
-    groups(cases, r -> r.caseId().path() + " " + SupportMatrix.dtype(r.caseId()))
+    groups(cases, r -> r.caseId().group() + " " + SupportMatrix.dtype(r.caseId()))
         .forEach(
             (key, group) -> {
               CaseReport first = group.getFirst();
@@ -209,9 +226,9 @@ public final class HtmlReport {
     html.close("tbody").close("table");
   }
 
-  /** The operator, or the whole path of what is none. */
+  /** The operator, or the group of what is none. */
   private static String subject(CaseReport r) {
-    return r.id().startsWith("hal:op/") ? r.caseId().subject() : r.caseId().path();
+    return r.id().startsWith("hal:op/") ? r.caseId().subject() : r.caseId().group();
   }
 
   private void support(SupportMatrix matrix) {
@@ -321,6 +338,84 @@ public final class HtmlReport {
     html.close("p");
   }
 
+  private void models(DeviceReport d) {
+    List<CaseReport> cases =
+        d.results().stream().filter(r -> r.id().startsWith("hal:model/")).toList();
+    if (cases.isEmpty()) {
+      return;
+    }
+    html.element("h3", "Models");
+    List<String> checks = cases.stream().map(HtmlReport::check).distinct().toList();
+    html.open("div", "class", "scroll").open("table", "class", "matrix narrow");
+    html.open("thead").open("tr").element("th", "Model, weights");
+    checks.forEach(c -> html.element("th", words(c)));
+    html.close("tr").close("thead").open("tbody");
+    groups(cases, r -> r.caseId().subject() + ", " + r.caseId().parameter("weights"))
+        .forEach(
+            (model, group) -> {
+              html.open("tr").element("th", model);
+              for (String check : checks) {
+                group.stream()
+                    .filter(r -> check(r).equals(check))
+                    .findFirst()
+                    .ifPresentOrElse(
+                        this::checkCell, () -> html.element("td", "", "class", "blank"));
+              }
+              html.close("tr");
+            });
+    html.close("tbody").close("table").close("div");
+    html.element(
+        "p",
+        "Numbers are shares of the bound on logits; docs/spec/model.md says what each check asks.",
+        "class",
+        "legend");
+  }
+
+  private static String check(CaseReport r) {
+    return (r.caseId().parameter("check") + " " + r.caseId().parameter("chunk")).strip();
+  }
+
+  private void checkCell(CaseReport r) {
+    boolean met = r.status() == Status.PASS || r.status() == Status.WARN;
+    String text = met && r.headroom().isPresent() ? share(r.headroom()) : words(r.status());
+    if (r.headroom().isPresent()) {
+      html.open("td", "style", heat(r.headroom().getAsDouble()));
+    } else {
+      html.open("td", "class", met ? "native" : "unsupported");
+    }
+    html.text(text);
+    if (r.status() == Status.WARN) {
+      html.element("small", "warn");
+    }
+    html.close("td");
+  }
+
+  /** Everything that is neither operator nor model, a line per topic. */
+  private void topics(DeviceReport d) {
+    List<CaseReport> cases =
+        d.results().stream()
+            .filter(r -> !r.id().startsWith("hal:model/") && !r.id().startsWith("hal:op/"))
+            .toList();
+    if (cases.isEmpty()) {
+      return;
+    }
+    html.element("h3", "Runtime and other cases");
+    html.open("table").open("thead").open("tr").element("th", "Topic");
+    for (Status s : Status.values()) {
+      html.element("th", words(s), "class", "n");
+    }
+    html.close("tr").close("thead").open("tbody");
+    groups(cases, r -> r.caseId().group())
+        .forEach(
+            (path, group) -> {
+              Map<Status, Long> counts = DeviceReport.count(group);
+              html.open("tr").element("td", path);
+              counts.values().forEach(n -> html.element("td", n == 0 ? "" : n + "", "class", "n"));
+              html.close("tr");
+            });
+    html.close("tbody").close("table");
+  }
+
   /** From green over yellow and orange at 0.8 to red above 1. */
   private static String heat(double used) {
     double[][] stops = {
@@ -343,7 +438,7 @@ public final class HtmlReport {
   }
 
   private void failures(DeviceReport d) {
-    html.element("h3", "Failures");
+    html.element("h3", "Failures", "id", failuresId(d));
     List<CaseReport> cases = with(d, Status.FAIL, Status.ERROR);
     if (cases.isEmpty()) {
       html.element("p", "None.");
@@ -467,11 +562,11 @@ public final class HtmlReport {
       return;
     }
     all.sort(Comparator.comparingLong(Timed::nanos).reversed());
-    long total = Math.max(1, all.stream().mapToLong(Timed::nanos).sum());
+    long most = Math.max(1, all.getFirst().nanos());
     html.element("h3", "Time");
     html.open("table").open("thead").open("tr").element("th", "Of");
     html.element("th", "Cases", "class", "n").element("th", "Seconds", "class", "n");
-    html.element("th", "Share").element("th", "Slowest case").close("tr").close("thead");
+    html.element("th", "").element("th", "Slowest case").close("tr").close("thead");
     html.open("tbody");
     for (Timed t : all.subList(0, Math.min(OPERATORS_TIMED, all.size()))) {
       html.open("tr").element("td", t.name());
@@ -484,7 +579,7 @@ public final class HtmlReport {
           "class",
           "share",
           "style",
-          String.format(Locale.ROOT, "width:%.1fpx", 1 + 89.0 * t.nanos() / total));
+          String.format(Locale.ROOT, "width:%.1fpx", 1 + 89.0 * t.nanos() / most));
       html.close("td").open("td").element("code", t.slowest().id());
       html.element("span", "  " + millis(t.slowest().time()), "class", "soft").close("td");
       html.close("tr");
@@ -510,7 +605,18 @@ public final class HtmlReport {
         "Memory",
         gigabytes(v.memoryBytes()) + ", largest allocation " + gigabytes(v.maxAllocationBytes()));
     fact("Features", v.features().isEmpty() ? "none" : String.join(", ", v.features()));
-    v.usages().forEach((dtype, usages) -> fact(dtype, String.join(", ", usages)));
+    v.usages().values().stream()
+        .flatMap(List::stream)
+        .distinct()
+        .sorted()
+        .forEach(
+            usage ->
+                fact(
+                    words(usage),
+                    v.usages().entrySet().stream()
+                        .filter(e -> e.getValue().contains(usage))
+                        .map(Map.Entry::getKey)
+                        .collect(Collectors.joining(", "))));
     fact("Host", run.host().cpu() + ", " + run.host().cores() + " cores, " + run.host().os());
     fact("Java", run.host().java());
     fact("Data", run.seeds());

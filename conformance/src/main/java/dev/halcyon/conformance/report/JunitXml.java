@@ -41,7 +41,7 @@ public final class JunitXml {
     for (DeviceReport device : report.devices()) {
       Map<String, List<CaseReport>> groups = new LinkedHashMap<>();
       for (CaseReport r : device.results()) {
-        groups.computeIfAbsent(r.caseId().path(), p -> new ArrayList<>()).add(r);
+        groups.computeIfAbsent(r.caseId().group(), p -> new ArrayList<>()).add(r);
       }
       for (Map.Entry<String, List<CaseReport>> g : groups.entrySet()) {
         suite(report, device, g.getKey(), g.getValue());

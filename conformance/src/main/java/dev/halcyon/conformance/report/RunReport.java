@@ -48,7 +48,7 @@ public record RunReport(
   public String reproduction(DeviceReport device, String caseId) {
     StringBuilder s =
         new StringBuilder("halcyon conformance --device ").append(device.device().uri());
-    if (!caseId.startsWith("hal:op/") && !caseId.startsWith("hal:runtime/")) {
+    if (caseId.startsWith("hal:model/") || caseId.startsWith("hal:onnx/")) {
       options.forEach(o -> s.append(' ').append(quoted(o)));
     }
     return s.append(" --filter ").append(quoted(caseId)).toString();
