@@ -209,7 +209,7 @@ public final class KvCacheAppendCases implements OperatorSource {
     Expected norm =
         Rounded.to(
             StorageFormat.of(cache.dtype()),
-            RmsNormCases.norm(part(raw, 0, latent), c.real(1), spec.epsilon()));
+            NormCases.norm(part(raw, 0, latent), c.real(1), spec.epsilon()));
     Expected rotated =
         Rounded.to(
             StorageFormat.of(cache.dtype()), rotate(spec.layout(), part(raw, latent, rope), c));
