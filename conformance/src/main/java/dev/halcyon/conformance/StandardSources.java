@@ -1,15 +1,24 @@
 package dev.halcyon.conformance;
 
+import dev.halcyon.conformance.operator.AttentionCases;
 import dev.halcyon.conformance.operator.BinaryCases;
 import dev.halcyon.conformance.operator.CastCases;
 import dev.halcyon.conformance.operator.CopyCases;
 import dev.halcyon.conformance.operator.FillCases;
 import dev.halcyon.conformance.operator.GatedMlpCases;
 import dev.halcyon.conformance.operator.GatherCases;
+import dev.halcyon.conformance.operator.GroupedMatMulCases;
 import dev.halcyon.conformance.operator.HeadMatMulCases;
+import dev.halcyon.conformance.operator.KvCacheAppendCases;
 import dev.halcyon.conformance.operator.LinearCases;
 import dev.halcyon.conformance.operator.MaskedSoftmaxCases;
 import dev.halcyon.conformance.operator.MatMulCases;
+import dev.halcyon.conformance.operator.MlaAttentionCases;
+import dev.halcyon.conformance.operator.MlaExpandedAttentionCases;
+import dev.halcyon.conformance.operator.MoeCombineCases;
+import dev.halcyon.conformance.operator.MoeDispatchCases;
+import dev.halcyon.conformance.operator.MoeFfnCases;
+import dev.halcyon.conformance.operator.MoeGatingCases;
 import dev.halcyon.conformance.operator.NormCases;
 import dev.halcyon.conformance.operator.QuantizeCases;
 import dev.halcyon.conformance.operator.ReduceCases;
@@ -18,6 +27,7 @@ import dev.halcyon.conformance.operator.ScatterCases;
 import dev.halcyon.conformance.operator.SelectCases;
 import dev.halcyon.conformance.operator.TopKCases;
 import dev.halcyon.conformance.operator.UnaryCases;
+import dev.halcyon.conformance.runtime.RuntimeCases;
 import java.util.List;
 
 /** The families of cases that ship with Halcyon, in the order of reports. */
@@ -43,6 +53,16 @@ final class StandardSources {
         new MaskedSoftmaxCases(),
         new GatedMlpCases(),
         new MatMulCases(),
-        new NormCases());
+        new NormCases(),
+        new AttentionCases(),
+        new MlaAttentionCases(),
+        new MlaExpandedAttentionCases(),
+        new KvCacheAppendCases(),
+        new MoeGatingCases(),
+        new MoeDispatchCases(),
+        new GroupedMatMulCases(),
+        new MoeCombineCases(),
+        new MoeFfnCases(),
+        new RuntimeCases());
   }
 }

@@ -81,6 +81,10 @@ final class OperatorCase implements ConformanceCase {
 
   @Override
   public Outcome run(Subject subject) {
+    if (layout == Layout.STACKED
+        && !subject.device().capabilities().has(Feature.STACKED_PARTS)) {
+      return new Outcome.NotSupported("the device has no " + Feature.STACKED_PARTS);
+    }
     List<Layout> layouts = layouts();
     Contents contents = definition.contentsFor(layouts);
     List<Placed> placed = place(subject, layouts, contents);

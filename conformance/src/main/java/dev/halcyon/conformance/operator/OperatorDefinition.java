@@ -142,6 +142,7 @@ public record OperatorDefinition(
               && !t.isQuantized()
               && t.dim(0) > 1
               && !spec.operands().get(operand).role().isWritten();
+      case STACKED -> freedom == Freedom.PARTS && t.dim(0) > 0;
       case MIXED, IN_PLACE -> false;
     };
   }

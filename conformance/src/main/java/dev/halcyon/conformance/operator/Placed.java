@@ -33,6 +33,21 @@ final class Placed {
     this.positions = positions(8L * range.first() + bits * range.physical().firstElement());
   }
 
+  private Placed(Tensor region, Tensor view, byte[] before) {
+    this.region = region;
+    this.view = view;
+    this.before = before;
+    this.scales = List.of();
+    this.format = StorageFormat.of(view.dtype());
+    this.bits = view.dtype().bits();
+    this.positions = new long[0];
+  }
+
+  /** A stack of operands that are only read and were written one by one: all of it is guarded. */
+  static Placed apart(Tensor region, Tensor stack, byte[] before) {
+    return new Placed(region, stack, before);
+  }
+
   /** The operand to enqueue. */
   Tensor view() {
     return view;

@@ -23,7 +23,12 @@ final class Stage {
   private static final int OFFSET = 64;
 
   private record Actor(
-      TensorType type, Optional<HostTensor> content, Layout layout, Range data, Range scales) {}
+      TensorType type,
+      Optional<HostTensor> content,
+      Layout layout,
+      Range data,
+      Range scales,
+      List<Actor> parts) {}
 
   /** Where the dense tensor lies that an operand is a view of. */
   record Range(TensorType type, Physical physical, int first) {
@@ -44,12 +49,28 @@ final class Stage {
   }
 
   private void add(TensorType type, Optional<HostTensor> content, Layout layout) {
+    actors.add(layout == Layout.STACKED ? stack(content.orElseThrow()) : one(type, content, layout));
+  }
+
+  /** Parts with guards between them. */
+  private Actor stack(HostTensor content) {
+    List<Actor> parts = new ArrayList<>();
+    for (int i = 0; i < content.shape().dim(0); i++) {
+      HostTensor part = content.part(i);
+      parts.add(one(part.type(), Optional.of(part), Layout.DENSE));
+    }
+    return new Actor(
+        content.type(), Optional.of(content), Layout.STACKED, Range.NONE, Range.NONE, parts);
+  }
+
+  private Actor one(TensorType type, Optional<HostTensor> content, Layout layout) {
     Physical physical = Physical.of(type, layout);
     Range scales = Range.NONE;
     if (type.quant() instanceof QuantScheme.Blocked scheme) {
       scales = reserve(scheme.scaleFormat().dtype(), physical.scales(scheme), layout);
     }
-    actors.add(new Actor(type, content, layout, reserve(type.dtype(), physical, layout), scales));
+    Range data = reserve(type.dtype(), physical, layout);
+    return new Actor(type, content, layout, data, scales, List.of());
   }
 
   private Range reserve(DType dtype, Physical physical, Layout layout) {
@@ -82,6 +103,10 @@ final class Stage {
   }
 
   private static Placed place(Actor a, Tensor region, byte[] image) {
+    if (a.layout == Layout.STACKED) {
+      List<Tensor> parts = a.parts.stream().map(p -> place(p, region, image).view()).toList();
+      return Placed.apart(region, Tensor.stack(parts), image);
+    }
     Tensor whole = region.viewAs(a.data.first, a.data.type);
     List<Placed> scales = List.of();
     if (a.type.quant() instanceof QuantScheme.Blocked scheme) {

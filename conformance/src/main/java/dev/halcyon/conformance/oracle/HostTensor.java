@@ -4,6 +4,7 @@ import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
+import java.util.Arrays;
 import java.util.Optional;
 
 /**
@@ -92,6 +93,16 @@ public record HostTensor(TensorType type, double[] stored, Optional<HostTensor> 
       all[i] = stored[(int) at];
     }
     return all;
+  }
+
+  /** Sub-tensor {@code index} of axis 0, without that axis, with its scales. */
+  public HostTensor part(int index) {
+    long[] dims = Arrays.copyOfRange(shape().dims(), 1, shape().rank());
+    int n = Math.toIntExact(size() / shape().dim(0));
+    return new HostTensor(
+        TensorType.of(dtype(), Shape.of(dims)).withQuant(type.quant()),
+        Arrays.copyOfRange(stored, index * n, (index + 1) * n),
+        scales.map(s -> s.part(index)));
   }
 
   /** The scale of element {@code index} (row-major). */
