@@ -167,7 +167,7 @@ public final class BinaryCases implements CaseSource {
       }
       flushed[i] = flushed(op, a[i], b[i], v[i]);
     }
-    return new Expected(v, bound, flushed, Expected.Zeros.EQUAL);
+    return new Expected(v, bound, Expected.Zeros.EQUAL).flushing(flushed);
   }
 
   /** Powers of two, zeros, infinities: such quotients round at most once. */

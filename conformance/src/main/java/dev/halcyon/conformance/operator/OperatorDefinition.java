@@ -8,6 +8,7 @@ import dev.halcyon.conformance.oracle.HostTensor;
 import dev.halcyon.hal.op.CompositeSpec;
 import dev.halcyon.hal.op.Operand;
 import dev.halcyon.hal.op.OperatorSpec;
+import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -132,7 +133,7 @@ public record OperatorDefinition(
       case SLICED ->
           freedom != Freedom.DENSE
               && rank >= (t.isQuantized() ? 2 : 1)
-              && (whole || t.isQuantized());
+              && (whole || t.isQuantized() && beginsAtByte(t));
       case TRANSPOSED -> freedom == Freedom.ANY && rank >= 2 && whole && !t.isQuantized();
       case BROADCAST ->
           freedom == Freedom.ANY
@@ -144,6 +145,12 @@ public record OperatorDefinition(
       case STACKED -> freedom == Freedom.PARTS && t.dim(0) > 0;
       case MIXED, IN_PLACE -> false;
     };
+  }
+
+  /** Whether the second block of rows begins with a whole byte. */
+  private static boolean beginsAtByte(TensorType t) {
+    return t.quant() instanceof QuantScheme.Blocked b
+        && (t.dtype().bits() >= 8 || b.blockRows() * t.dim(-1) % 2 == 0 && t.dim(-1) > 0);
   }
 
   /** Input and output that may be the same view, or nothing. */

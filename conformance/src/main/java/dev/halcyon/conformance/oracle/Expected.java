@@ -8,8 +8,9 @@ package dev.halcyon.conformance.oracle;
  * @param flushed the difference allowed beyond {@code bound} on a device that takes subnormal
  *     numbers for zero; empty if the same everywhere
  * @param zeros whether the sign of an exact zero counts
+ * @param reach whether devices are expected to stay clear of the bound
  */
-public record Expected(double[] value, double[] bound, double[] flushed, Zeros zeros) {
+public record Expected(double[] value, double[] bound, double[] flushed, Zeros zeros, Reach reach) {
   private static final double[] NOTHING = {};
 
   /** Where f32 begins to round to infinity. */
@@ -24,6 +25,14 @@ public record Expected(double[] value, double[] bound, double[] flushed, Zeros z
     EQUAL
   }
 
+  /** How near to a bound the results of a good device come. */
+  public enum Reach {
+    /** The bound adds up many errors, which cancel in part: what comes near it deserves a look. */
+    FAR,
+    /** Three roundings or fewer: good devices reach the bound. */
+    NEAR
+  }
+
   public Expected {
     if (value.length != bound.length || flushed.length != 0 && flushed.length != value.length) {
       throw new IllegalArgumentException(value.length + " values, " + bound.length + " bounds");
@@ -32,7 +41,7 @@ public record Expected(double[] value, double[] bound, double[] flushed, Zeros z
 
   /** The same with and without subnormal numbers. */
   public Expected(double[] value, double[] bound, Zeros zeros) {
-    this(value, bound, NOTHING, zeros);
+    this(value, bound, NOTHING, zeros, Reach.FAR);
   }
 
   /**
@@ -70,6 +79,11 @@ public record Expected(double[] value, double[] bound, double[] flushed, Zeros z
 
   /** This, with what a device without subnormal numbers may differ by beyond the bound. */
   public Expected flushing(double[] more) {
-    return new Expected(value, bound, more, zeros);
+    return new Expected(value, bound, more, zeros, reach);
+  }
+
+  /** This, where the bound is that of three roundings or fewer. */
+  public Expected near() {
+    return new Expected(value, bound, flushed, zeros, Reach.NEAR);
   }
 }

@@ -57,8 +57,15 @@ public record HostTensor(TensorType type, double[] stored, Optional<HostTensor> 
       return stored;
     }
     double[] values = new double[stored.length];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = stored[i] * scale(i);
+    int columns = (int) type.dim(-1);
+    int width = (int) ((QuantScheme.Blocked) type.quant()).effectiveBlockColumns(columns);
+    for (int row = 0; row < values.length; row += columns) {
+      for (int c = 0; c < columns; c += width) {
+        double scale = scale(row + c);
+        for (int i = row + c; i < row + Math.min(columns, c + width); i++) {
+          values[i] = stored[i] * scale;
+        }
+      }
     }
     return values;
   }
