@@ -1,7 +1,9 @@
 package dev.halcyon.conformance;
 
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.regex.Pattern;
@@ -57,10 +59,22 @@ public record CaseId(String path, Map<String, String> parameters) implements Com
     return new CaseId(text.substring(0, begin), parameters);
   }
 
-  /** This id with one more parameter, or with its value replaced. */
+  /**
+   * This id with one more parameter, or with its value replaced. Constants are written in lower
+   * case, extents as {@code 3x5}, none as {@code scalar}.
+   */
   public CaseId with(String name, Object value) {
     Map<String, String> more = new LinkedHashMap<>(parameters);
-    more.put(name, value.toString());
+    more.put(
+        name,
+        switch (value) {
+          case Enum<?> e -> e.name().toLowerCase(Locale.ROOT);
+          case long[] dims ->
+              dims.length == 0
+                  ? "scalar"
+                  : Arrays.stream(dims).mapToObj(String::valueOf).collect(Collectors.joining("x"));
+          default -> value.toString();
+        });
     return new CaseId(path, more);
   }
 

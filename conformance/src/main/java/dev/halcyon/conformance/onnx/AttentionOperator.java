@@ -64,8 +64,7 @@ final class AttentionOperator {
     float cap = c.node().number("softcap", 0);
     Tensor capped = cap > 0 ? capped(raw, cap) : raw;
     Optional<Tensor> bias = bias();
-    Tensor biased =
-        bias.map(b -> rounded(e.binary(Binary.Op.ADD, capped, b))).orElse(capped);
+    Tensor biased = bias.map(b -> rounded(e.binary(Binary.Op.ADD, capped, b))).orElse(capped);
     Tensor softmax = softmax(biased);
     if (bias.isPresent()) {
       // a row that may see nothing is zero, whatever its scores were
@@ -151,7 +150,9 @@ final class AttentionOperator {
         asked == 0
             ? type
             : OnnxType.of(asked).orElseThrow(() -> new NotMapped("softmax_precision " + asked));
-    precision.storage();
+    if (precision == OnnxType.DOUBLE) {
+      throw new NotMapped("softmax_precision DOUBLE: the HAL computes in F32 at most");
+    }
     Tensor x = c.rounded(scores, precision);
     if (precision == OnnxType.FLOAT) {
       return NormOperators.softmaxRows(e, x);
@@ -185,8 +186,7 @@ final class AttentionOperator {
     if (given == keys) {
       return numbers;
     }
-    Tensor padded =
-        e.fill(DType.F32, numbers.shape().with(-1, keys), Double.NEGATIVE_INFINITY);
+    Tensor padded = e.fill(DType.F32, numbers.shape().with(-1, keys), Double.NEGATIVE_INFINITY);
     e.copy(numbers, padded.slice(-1, 0, given));
     return padded;
   }

@@ -4,7 +4,6 @@ import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.Binary;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.Shape;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.LongStream;
@@ -162,10 +161,5 @@ record Call(OnnxNode node, int opset, List<Optional<OnnxTensor>> inputs, Emitter
     if (opset < least) {
       throw new NotMapped("operator set " + opset + ": " + why);
     }
-  }
-
-  @Override
-  public String toString() {
-    return node.operator() + Arrays.toString(inputs.toArray());
   }
 }

@@ -57,8 +57,7 @@ final class CastOperators {
     }
     // without saturation what is out of range is NaN
     Tensor wide = e.cast(x, DType.F32);
-    Tensor beyond =
-        e.binary(Binary.Op.LESS, e.f32(E4M3_LIMIT), e.unary(Unary.Op.ABS, wide));
+    Tensor beyond = e.binary(Binary.Op.LESS, e.f32(E4M3_LIMIT), e.unary(Unary.Op.ABS, wide));
     return e.cast(e.select(beyond, e.f32(Double.NaN), e.cast(converted, DType.F32)), to.storage());
   }
 

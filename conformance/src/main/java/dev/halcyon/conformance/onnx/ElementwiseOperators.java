@@ -132,8 +132,7 @@ final class ElementwiseOperators {
     Tensor whole = e.binary(Binary.Op.EQUAL, e.binary(Binary.Op.MUL, q, b), a);
     Tensor negative = e.binary(Binary.Op.LESS, q, 0);
     // one more where the quotient is negative and not whole
-    return e.binary(
-        Binary.Op.ADD, q, e.select(whole, e.scalar(q, 0), negative));
+    return e.binary(Binary.Op.ADD, q, e.select(whole, e.scalar(q, 0), negative));
   }
 
   private static List<Result> modulo(Call c) {
@@ -199,8 +198,7 @@ final class ElementwiseOperators {
 
   private static List<Result> compare(Call c, Binary.Op op, int left, int right) {
     sameType(c);
-    return c.only(
-        OnnxType.BOOL, c.emit().binary(op, c.computable(left), c.computable(right)));
+    return c.only(OnnxType.BOOL, c.emit().binary(op, c.computable(left), c.computable(right)));
   }
 
   private static List<Result> logical(Call c, Binary.Op op) {
@@ -253,9 +251,15 @@ final class ElementwiseOperators {
     if (c.node().number("alpha", 1) != 1) {
       return c.only(c.type(0), c.emit().binary(Binary.Op.MUL, swishOf(c, gate), linear));
     }
-    Tensor out = c.emit().temporary(DType.F32, gate.shape());
-    c.emit().run(new SwiGlu(), gate, linear, out);
-    return c.only(c.type(0), out);
+    // the HAL takes rows
+    Tensor out = c.emit().temporary(DType.F32, 1, gate.shape().elementCount());
+    c.emit()
+        .run(
+            new SwiGlu(),
+            gate.reshape(out.shape().dims()),
+            linear.reshape(out.shape().dims()),
+            out);
+    return c.only(c.type(0), out.reshape(gate.shape().dims()));
   }
 
   /** {@code log(1 + exp(x))}. */
@@ -284,8 +288,7 @@ final class ElementwiseOperators {
     }
     Shape shape =
         Stream.of(c.shape(0), c.shape(1), c.shape(2)).reduce(Emitter::broadcast).orElseThrow();
-    Tensor chosen =
-        c.emit().select(c.in(0).broadcastTo(shape), c.computable(1), c.computable(2));
+    Tensor chosen = c.emit().select(c.in(0).broadcastTo(shape), c.computable(1), c.computable(2));
     return c.only(c.type(1), chosen);
   }
 }

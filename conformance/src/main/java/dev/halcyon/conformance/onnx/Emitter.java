@@ -26,7 +26,6 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * Enqueues operators of the HAL on the device under test, each into a new temporary. Tensors live
@@ -140,8 +139,7 @@ final class Emitter {
     Tensor numbers = temporary(DType.F32, 1, n);
     run(
         new Dequantize(),
-        ones.withScales(
-            scales, new QuantScheme.Blocked(1, 1, QuantScheme.ScaleFormat.UE8M0)),
+        ones.withScales(scales, new QuantScheme.Blocked(1, 1, QuantScheme.ScaleFormat.UE8M0)),
         numbers);
     return numbers.reshape(t.shape().dims());
   }
@@ -336,10 +334,5 @@ final class Emitter {
       dims[dims.length - i] = x == 1 ? y : x;
     }
     return Shape.of(dims);
-  }
-
-  @Override
-  public String toString() {
-    return operators.stream().collect(Collectors.joining(", ", "emitted ", ""));
   }
 }

@@ -32,7 +32,8 @@ final class IndexOperators {
         MappedOperator.exact(
             "TopK", "TopK; of the negated input for the smallest", IndexOperators::topK),
         MappedOperator.exact("ArgMax", "ArgMax", c -> arg(c, Extreme.LARGEST)),
-        MappedOperator.exact("ArgMin", "ArgMax of the negated input", c -> arg(c, Extreme.SMALLEST)));
+        MappedOperator.exact(
+            "ArgMin", "ArgMax of the negated input", c -> arg(c, Extreme.SMALLEST)));
   }
 
   private enum Extreme {

@@ -59,8 +59,7 @@ final class MatrixOperators {
   private static Tensor withVectors(Emitter e, Tensor a, Tensor b) {
     boolean row = a.shape().rank() == 1;
     boolean column = b.shape().rank() == 1;
-    Tensor out =
-        product(e, row ? a.reshape(1, a.dim(0)) : a, column ? b.reshape(b.dim(0), 1) : b);
+    Tensor out = product(e, row ? a.reshape(1, a.dim(0)) : a, column ? b.reshape(b.dim(0), 1) : b);
     long[] dims = out.shape().dims();
     int rank = dims.length;
     if (column) {
@@ -89,9 +88,7 @@ final class MatrixOperators {
     if (c.has(2)) {
       float beta = c.node().number("beta", 1);
       Tensor bias = c.f32(2);
-      out =
-          e.binary(
-              Binary.Op.ADD, out, beta == 1 ? bias : e.binary(Binary.Op.MUL, bias, beta));
+      out = e.binary(Binary.Op.ADD, out, beta == 1 ? bias : e.binary(Binary.Op.MUL, bias, beta));
     }
     return c.only(c.type(0), out);
   }
@@ -105,8 +102,7 @@ final class MatrixOperators {
     if (terms * 255 * 255 > EXACT) {
       throw new NotMapped("sums of " + terms + " products of bytes are not exact in F32");
     }
-    Tensor sum =
-        withVectors(e, e.cast(a, DType.F32), e.cast(b, DType.F32));
+    Tensor sum = withVectors(e, e.cast(a, DType.F32), e.cast(b, DType.F32));
     return c.only(OnnxType.INT32, e.cast(sum, DType.I32));
   }
 

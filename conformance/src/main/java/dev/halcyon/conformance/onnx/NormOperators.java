@@ -11,6 +11,7 @@ import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.Shape;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.UnaryOperator;
 
 /** Operators on rows: softmax, normalisation, rotation. */
 final class NormOperators {
@@ -44,24 +45,16 @@ final class NormOperators {
 
   private static List<Result> softmax(Call c) {
     c.requireOpset(13, "Softmax merged the axes from its axis on");
-    return overAxis(c, softmaxRowsOf(c));
+    return overAxis(c, x -> softmaxRows(c.emit(), x));
   }
 
-  private static RowFunction softmaxRowsOf(Call c) {
-    return x -> softmaxRows(c.emit(), x);
-  }
-
-  private interface RowFunction {
-    Tensor of(Tensor x);
-  }
-
-  private static List<Result> overAxis(Call c, RowFunction f) {
+  private static List<Result> overAxis(Call c, UnaryOperator<Tensor> rows) {
     Emitter e = c.emit();
     Tensor x = c.f32(0);
     int last = x.shape().rank() - 1;
     int axis = Call.axis(c.node().integer("axis", -1), last + 1);
-    Tensor rows = e.dense(Emitter.move(x, axis, last));
-    return c.only(c.type(0), Emitter.move(f.of(rows), last, axis));
+    Tensor moved = e.dense(Emitter.move(x, axis, last));
+    return c.only(c.type(0), Emitter.move(rows.apply(moved), last, axis));
   }
 
   private static List<Result> logSoftmax(Call c) {

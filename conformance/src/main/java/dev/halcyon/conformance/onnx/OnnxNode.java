@@ -44,8 +44,7 @@ record OnnxNode(
 
   /** A list of integers, empty if the attribute is absent. */
   Optional<long[]> integers(String name) {
-    return attribute(name)
-        .map(a -> a.integers().stream().mapToLong(Long::longValue).toArray());
+    return attribute(name).map(a -> a.integers().stream().mapToLong(Long::longValue).toArray());
   }
 
   /** A floating attribute. */

@@ -12,7 +12,9 @@ import java.util.List;
  * and knows no zero points, so these are combinations of Binary and Cast.
  */
 final class QuantOperators {
-  /** Adding and subtracting it rounds an F32 below 2^22 in magnitude to the nearest even integer. */
+  /**
+   * Adding and subtracting it rounds an F32 below 2^22 in magnitude to the nearest even integer.
+   */
   private static final double ROUNDER = 0x1.8p23;
 
   /** Beyond every quantised integer less every zero point; below 2^22. */

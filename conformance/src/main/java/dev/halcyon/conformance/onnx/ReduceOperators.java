@@ -16,7 +16,8 @@ final class ReduceOperators {
 
   static List<MappedOperator> all() {
     return List.of(
-        MappedOperator.close("ReduceSum", "Reduce SUM", c -> reduce(c, ReduceOperators::sum)),
+        MappedOperator.close(
+            "ReduceSum", "Reduce SUM", c -> reduce(c, (e, x) -> sum(e, bounded(c, x, 1)))),
         MappedOperator.exact(
             "ReduceMax", "Reduce MAX", c -> reduce(c, (e, x) -> extreme(c, Reduce.Op.MAX, x))),
         MappedOperator.exact(
@@ -26,7 +27,7 @@ final class ReduceOperators {
         MappedOperator.close(
             "ReduceSumSquare",
             "Binary MUL, Reduce SUM",
-            c -> reduce(c, (e, x) -> sum(e, e.binary(Binary.Op.MUL, x, x)))),
+            c -> reduce(c, (e, x) -> sum(e, e.binary(Binary.Op.MUL, bounded(c, x, 2), x)))),
         MappedOperator.close(
             "ReduceL1",
             "Unary ABS, Reduce SUM",
@@ -38,8 +39,7 @@ final class ReduceOperators {
                 reduce(
                     c,
                     (e, x) ->
-                        e.unary(
-                            Unary.Op.SQRT, sum(e, e.binary(Binary.Op.MUL, floating(x), x))))),
+                        e.unary(Unary.Op.SQRT, sum(e, e.binary(Binary.Op.MUL, floating(x), x))))),
         MappedOperator.close(
             "ReduceLogSum",
             "Reduce SUM, Unary LOG",
@@ -89,6 +89,20 @@ final class ReduceOperators {
 
   private static Tensor sum(Emitter e, Tensor x) {
     return e.reduce(Reduce.Op.SUM, x);
+  }
+
+  /** Sums of 32 bits wrap around as those of ONNX; wider ones must not leave I32. */
+  private static Tensor bounded(Call c, Tensor x, int power) {
+    if (x.dtype() == DType.I32 && c.type(0).bits() == 64) {
+      double largest = 0;
+      for (long v : c.host(0).integers()) {
+        largest = Math.max(largest, Math.pow(Math.abs((double) v), power));
+      }
+      if (largest * x.dim(1) >= 0x1p31) {
+        throw new NotMapped(c.type(0) + " is computed in I32, which a sum may leave");
+      }
+    }
+    return x;
   }
 
   private static Tensor floating(Tensor x) {

@@ -79,10 +79,7 @@ final class ShapeOperators {
     long[] dims =
         IntStream.range(0, in.rank())
             .filter(
-                i ->
-                    axes.length == 0
-                        ? in.dim(i) != 1
-                        : IntStream.of(axes).noneMatch(a -> a == i))
+                i -> axes.length == 0 ? in.dim(i) != 1 : IntStream.of(axes).noneMatch(a -> a == i))
             .mapToLong(in::dim)
             .toArray();
     return moved(c, c.in(0).reshape(dims));
@@ -141,8 +138,7 @@ final class ShapeOperators {
     long n = c.shape(0).dim(axis);
     long[] lengths =
         c.integers(1, "split")
-            .orElseGet(
-                () -> even(n, c.node().integer("num_outputs", c.node().outputs().size())));
+            .orElseGet(() -> even(n, c.node().integer("num_outputs", c.node().outputs().size())));
     return parts(c, axis, lengths);
   }
 
@@ -196,7 +192,8 @@ final class ShapeOperators {
     long[] starts = c.integers(1, "starts").orElseThrow(() -> new NotMapped("no starts"));
     long[] ends = c.integers(2, "ends").orElseThrow(() -> new NotMapped("no ends"));
     long[] axes =
-        c.integers(3, "axes").orElseGet(() -> IntStream.range(0, starts.length).asLongStream().toArray());
+        c.integers(3, "axes")
+            .orElseGet(() -> IntStream.range(0, starts.length).asLongStream().toArray());
     long[] steps = c.has(4) ? c.host(4).integers() : new long[0];
     for (int i = 0; i < starts.length; i++) {
       int axis = Call.axis(axes[i], rank);
@@ -205,8 +202,7 @@ final class ShapeOperators {
     return moved(c, t);
   }
 
-  private static Tensor slice(
-      Emitter e, Tensor t, int axis, long start, long end, long step) {
+  private static Tensor slice(Emitter e, Tensor t, int axis, long start, long end, long step) {
     if (step == 0) {
       throw new NotMapped("a step of 0");
     }

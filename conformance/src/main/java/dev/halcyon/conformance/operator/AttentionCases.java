@@ -6,6 +6,7 @@ import dev.halcyon.conformance.oracle.HostTensor;
 import dev.halcyon.hal.op.Attention;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.TensorType;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -26,7 +27,7 @@ public final class AttentionCases implements OperatorSource {
 
   @Override
   public Stream<OperatorDefinition> definitions() {
-    return Stream.of(pagings(), heads(), wide()).flatMap(s -> s);
+    return Stream.of(pagings(), heads(), shapes(), wide()).flatMap(s -> s);
   }
 
   /** Every cache dtype, block size and batch; heads and dims in turn. */
@@ -49,11 +50,37 @@ public final class AttentionCases implements OperatorSource {
                   HEADS[i % HEADS.length],
                   DIMS[i % 5],
                   p.batch,
+                  Scores.PLAIN,
                   i % 4 == 1 ? OperatorDefinition.Extent.QUICK : OperatorDefinition.Extent.LAYOUTS);
             });
   }
 
   private record Paging(DType cache, PagedBatch batch) {}
+
+  /** Scores that run in every way along contexts of one block and of many. */
+  private static Stream<OperatorDefinition> shapes() {
+    List<OperatorDefinition> all = new ArrayList<>();
+    for (Scores scores : Scores.values()) {
+      for (DType cache : CACHES) {
+        for (int batch : new int[] {1, 3, 5}) {
+          for (int block : new int[] {1, 16}) {
+            all.add(
+                attention(
+                    cache,
+                    cache,
+                    new int[] {6, 2},
+                    new int[] {16, 8},
+                    PagedBatch.all(block).get(batch),
+                    scores,
+                    scores == Scores.HUGE
+                        ? OperatorDefinition.Extent.QUICK
+                        : OperatorDefinition.Extent.LAYOUTS));
+          }
+        }
+      }
+    }
+    return all.stream();
+  }
 
   /** Every ratio of heads with every pair of dims; keys and values of any two dtypes. */
   private static Stream<OperatorDefinition> heads() {
@@ -71,6 +98,7 @@ public final class AttentionCases implements OperatorSource {
                   new int[] {p[0], p[1]},
                   new int[] {p[2], p[3]},
                   PagedBatch.of("pair", 5, new int[] {11, 6}, new int[][] {{0, 10}, {1, 5}}),
+                  Scores.PLAIN,
                   OperatorDefinition.Extent.LAYOUTS);
             });
   }
@@ -86,12 +114,14 @@ public final class AttentionCases implements OperatorSource {
                 Stream.of(
                     wide(kv, new int[] {28, 4}, new int[] {128, 128}, decode),
                     wide(kv, new int[] {4, 4}, new int[] {192, 128}, decode),
+                    wide(kv, new int[] {6, 3}, new int[] {20, 12}, PagedBatch.prompts()),
+                    wide(kv, new int[] {6, 3}, new int[] {20, 12}, PagedBatch.none()),
                     wide(kv, new int[] {7, 1}, new int[] {128, 256}, decode),
                     wide(kv, new int[] {4, 2}, new int[] {24, 40}, longer)));
   }
 
   private static OperatorDefinition wide(DType kv, int[] heads, int[] dims, PagedBatch batch) {
-    return attention(kv, kv, heads, dims, batch, OperatorDefinition.Extent.DENSE);
+    return attention(kv, kv, heads, dims, batch, Scores.PLAIN, OperatorDefinition.Extent.DENSE);
   }
 
   private static OperatorDefinition attention(
@@ -100,6 +130,7 @@ public final class AttentionCases implements OperatorSource {
       int[] heads,
       int[] dims,
       PagedBatch batch,
+      Scores scores,
       OperatorDefinition.Extent extent) {
     int tokens = batch.tokenCount();
     Attention spec = new Attention(1.5 / Math.sqrt(dims[0]), batch.blockSize());
@@ -107,6 +138,7 @@ public final class AttentionCases implements OperatorSource {
         CaseId.of("hal:op/Attention")
             .with("batch", batch.name())
             .with("block", batch.blockSize())
+            .with("scores", scores.name().toLowerCase(Locale.ROOT))
             .with("keys", keys.name().toLowerCase(Locale.ROOT))
             .with("values", values.name().toLowerCase(Locale.ROOT))
             .with("heads", heads[0])
@@ -136,9 +168,9 @@ public final class AttentionCases implements OperatorSource {
           HostTensor table = batch.table(d);
           return Contents.of(
               1,
-              d.normal(DType.F32, 1, tokens, heads[0], dims[0]),
-              batch.cache(d, table, keys, batch.rows(), heads[1], dims[0]),
-              batch.cache(d, table, values, batch.rows(), heads[1], dims[1]),
+              batch.query(d, scores, tokens, heads[0], dims[0]),
+              batch.cache(d, table, scores, keys, batch.rows(), heads[1], dims[0]),
+              batch.cache(d, table, scores, values, batch.rows(), heads[1], dims[1]),
               table,
               batch.sequence(),
               batch.positions());

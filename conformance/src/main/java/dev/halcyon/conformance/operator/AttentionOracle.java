@@ -6,7 +6,7 @@ import dev.halcyon.conformance.oracle.Softmax;
 import dev.halcyon.hal.tensor.Shape;
 
 /** Causal attention over paged keys and values: docs/spec/attention.md. */
-final class AttentionOracle {
+class AttentionOracle {
   private final HostTensor table;
   private final HostTensor sequence;
   private final HostTensor positions;
@@ -19,8 +19,13 @@ final class AttentionOracle {
     this.blockSize = blockSize;
   }
 
+  /** The key and value head that a query head reads. */
+  int group(int head, int heads, int groups) {
+    return head / (heads / groups);
+  }
+
   /** Cache rows of positions 0 to the token's own. */
-  int[] visibleRows(int token) {
+  private int[] visibleRows(int token) {
     int columns = (int) table.shape().dim(1);
     int s = (int) sequence.stored()[token];
     int[] rows = new int[Math.max(0, (int) positions.stored()[token] + 1)];
@@ -38,7 +43,7 @@ final class AttentionOracle {
    * @param keys [rows, G, D]
    * @param values [rows, G, at least valueDim]
    */
-  Real attend(Real q, Real keys, Real values, int valueDim, double scale) {
+  final Real attend(Real q, Real keys, Real values, int valueDim, double scale) {
     int tokens = (int) q.shape().dim(0);
     int heads = (int) q.shape().dim(1);
     int dim = (int) q.shape().dim(2);
@@ -50,7 +55,7 @@ final class AttentionOracle {
       int[] rows = visibleRows(t);
       int[] first = new int[rows.length];
       for (int h = 0; h < heads; h++) {
-        int g = h / (heads / groups);
+        int g = group(h, heads, groups);
         Softmax weights = weights(q, (t * heads + h) * dim, keys, rows, g, scale);
         for (int p = 0; p < rows.length; p++) {
           first[p] = (rows[p] * groups + g) * stride;

@@ -1,7 +1,9 @@
 package dev.halcyon.conformance.operator;
 
 import dev.halcyon.conformance.oracle.HostTensor;
+import dev.halcyon.conformance.oracle.StorageFormat;
 import dev.halcyon.hal.tensor.DType;
+import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.Shape;
 import java.util.SplittableRandom;
 import java.util.function.DoubleSupplier;
@@ -51,6 +53,45 @@ public final class Draw {
       values[i] = next.getAsDouble();
     }
     return HostTensor.of(dtype, shape, values);
+  }
+
+  /** The given numbers again and again, rounded to {@code dtype}. */
+  public HostTensor cycle(DType dtype, double[] numbers, long... dims) {
+    int[] at = {0};
+    return fill(dtype, () -> numbers[at[0]++ % numbers.length], dims);
+  }
+
+  /** The extreme and special numbers of a dtype in random order. */
+  public HostTensor special(DType dtype, long... dims) {
+    double[] all = StorageFormat.of(dtype).specials();
+    return fill(dtype, () -> all[random.nextInt(all.length)], dims);
+  }
+
+  /**
+   * Quantised content: stored numbers over the whole range of {@code dtype}, scales between 1/64
+   * and 4.
+   */
+  public HostTensor quantized(DType dtype, QuantScheme.Blocked scheme, long... dims) {
+    HostTensor data =
+        switch (dtype) {
+          case I8 -> integers(dtype, -127, 127, dims);
+          case I4 -> integers(dtype, -8, 7, dims);
+          default -> wide(dtype, -6, 7, dims);
+        };
+    long[] scaleDims = scheme.scaleShape(Shape.of(dims)).dims();
+    HostTensor scales =
+        scheme.scaleFormat() == QuantScheme.ScaleFormat.UE8M0
+            ? integers(DType.U8, 127 - 6, 127 + 1, scaleDims)
+            : fill(
+                scheme.scaleFormat().dtype(),
+                () -> Math.scalb(1 + random.nextDouble(), random.nextInt(-6, 2)),
+                scaleDims);
+    return HostTensor.quantized(data, scales, scheme);
+  }
+
+  /** Indices of [low, high]. */
+  public HostTensor indices(int low, int high, long... dims) {
+    return integers(DType.I32, low, high, dims);
   }
 
   /** The numbers 0 to n - 1 in random order. */

@@ -6,6 +6,8 @@ public enum Freedom {
   ANY,
   /** Neighbours of the last axis are adjacent. */
   ROWS,
+  /** As {@link #ROWS}, or parts along the first axis that lie apart. */
+  PARTS,
   /** Dense. */
   DENSE
 }

@@ -123,7 +123,8 @@ class GatingOracle {
             compare(
                 c[order[i]] - c[order[j]],
                 choice.bound(order[i]) + choice.bound(order[j]),
-                sameInputs(order[i], order[j]));
+                sameInputs(order[i], order[j])
+                    || c[order[i]] == dropped() && c[order[j]] == dropped());
           }
         }
       }

@@ -11,6 +11,7 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** {@code GroupedMatMul}: docs/spec/moe.md. */
@@ -24,6 +25,7 @@ public final class GroupedMatMulCases implements OperatorSource {
     RAGGED(3, 0, 17, 1, 0, 5),
     GAPS(0, 2, 0, 0, 4, 0),
     ALONE(5),
+    ALL_EMPTY(0, 0, 0),
     MANY(0, 33, 8, 16, 31);
 
     private final int[] rows;
@@ -48,15 +50,15 @@ public final class GroupedMatMulCases implements OperatorSource {
                 Stream.of(Runs.values())
                     .flatMap(
                         r ->
-                            Stream.of(SIZES)
-                                .filter(s -> (r.ordinal() + Arrays.hashCode(s)) % 2 == 0)
-                                .map(
-                                    s ->
+                            IntStream.range(0, SIZES.length)
+                                .filter(i -> (r.ordinal() + i) % 2 == 0)
+                                .mapToObj(
+                                    i ->
                                         product(
                                             w,
                                             r,
-                                            s[0],
-                                            s[1],
+                                            SIZES[i][0],
+                                            SIZES[i][1],
                                             r == Runs.RAGGED
                                                 ? OperatorDefinition.Extent.QUICK
                                                 : OperatorDefinition.Extent.LAYOUTS))));
@@ -83,7 +85,7 @@ public final class GroupedMatMulCases implements OperatorSource {
             .with("runs", runs.name().toLowerCase(java.util.Locale.ROOT))
             .with("n", n)
             .with("k", k),
-        "Runs of rows, empty ones among them, each with its own matrix.",
+        "Runs of rows, each with its own matrix; the matrices of empty runs hold NaN.",
         Set.of("OP-GROUPED-1", "OP-GROUPED-2"),
         new GroupedMatMul(),
         List.of(
@@ -91,10 +93,13 @@ public final class GroupedMatMulCases implements OperatorSource {
             TensorType.of(DType.I32, experts + 1),
             w.type(experts, n, k),
             TensorType.of(DType.F32, rows, n)),
-        List.of(Freedom.ANY, Freedom.ANY, Freedom.ROWS, Freedom.ANY),
+        List.of(Freedom.ANY, Freedom.ANY, Freedom.PARTS, Freedom.ANY),
         d ->
             Contents.of(
-                1, d.normal(DType.F32, 1, rows, k), offsets(runs), w.draw(d, 1, experts, n, k)),
+                1,
+                d.normal(DType.F32, 1, rows, k),
+                offsets(runs),
+                WeightFormat.withoutUnused(w.draw(d, 1, experts, n, k), used(runs))),
         GroupedMatMulCases::expect,
         extent);
   }
@@ -105,6 +110,14 @@ public final class GroupedMatMulCases implements OperatorSource {
       offsets[e + 1] = offsets[e] + runs.rows[e];
     }
     return HostTensor.of(DType.I32, Shape.of(offsets.length), offsets);
+  }
+
+  private static boolean[] used(Runs runs) {
+    boolean[] used = new boolean[runs.rows.length];
+    for (int e = 0; e < used.length; e++) {
+      used[e] = runs.rows[e] > 0;
+    }
+    return used;
   }
 
   static List<Expected> expect(Contents c) {

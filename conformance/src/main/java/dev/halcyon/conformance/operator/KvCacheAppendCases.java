@@ -24,7 +24,7 @@ public final class KvCacheAppendCases implements OperatorSource {
 
   /** Tokens, latent, rotated dims, cache rows. */
   private static final int[][] SIZES = {
-    {1, 1, 2, 1}, {1, 16, 8, 5}, {5, 33, 6, 9}, {9, 64, 16, 40}, {3, 5, 32, 64}
+    {1, 1, 2, 1}, {1, 16, 8, 5}, {5, 33, 6, 9}, {9, 64, 16, 40}, {3, 5, 32, 64}, {0, 16, 8, 5}
   };
 
   /** Which tokens have a cache row. */
@@ -32,6 +32,17 @@ public final class KvCacheAppendCases implements OperatorSource {
     ALL,
     SOME,
     NONE
+  }
+
+  /** What the new rows are like. */
+  private enum Raw {
+    NORMAL,
+    /** So small that epsilon decides the norm; f16 results become subnormal. */
+    SMALL,
+    /** Rotated by nothing: halfway between numbers of the cache, a tie to even. */
+    TIES,
+    /** Beyond what f16 holds. */
+    LARGE
   }
 
   @Override
@@ -55,6 +66,7 @@ public final class KvCacheAppendCases implements OperatorSource {
                 layout,
                 new int[] {7, 512, 64, 192},
                 Slots.SOME,
+                Raw.NORMAL,
                 OperatorDefinition.Extent.DENSE));
     Stream<OperatorDefinition> small =
         Stream.of(SIZES)
@@ -70,10 +82,23 @@ public final class KvCacheAppendCases implements OperatorSource {
                                     layout,
                                     s,
                                     k,
+                                    Raw.NORMAL,
                                     s[0] == 5 && k == Slots.SOME
                                         ? OperatorDefinition.Extent.QUICK
                                         : OperatorDefinition.Extent.LAYOUTS)));
-    return Stream.concat(small, real);
+    Stream<OperatorDefinition> raws =
+        Stream.of(Raw.SMALL, Raw.TIES, Raw.LARGE)
+            .map(
+                r ->
+                    append(
+                        cache,
+                        weight,
+                        layout,
+                        SIZES[3],
+                        Slots.SOME,
+                        r,
+                        OperatorDefinition.Extent.LAYOUTS));
+    return Stream.of(small, raws, real).flatMap(s -> s);
   }
 
   private static OperatorDefinition append(
@@ -82,12 +107,13 @@ public final class KvCacheAppendCases implements OperatorSource {
       Layout layout,
       int[] size,
       Slots slots,
+      Raw raw,
       OperatorDefinition.Extent extent) {
     int tokens = size[0];
     int latent = size[1];
     int rope = size[2];
     int rows = size[3];
-    KvCacheAppend spec = new KvCacheAppend(1e-6, layout);
+    KvCacheAppend spec = new KvCacheAppend(latent % 2 == 0 ? 1e-6 : 1e-5, layout);
     return new OperatorDefinition(
         CaseId.of("hal:op/KvCacheAppend")
             .with("cache", cache.name().toLowerCase(Locale.ROOT))
@@ -97,6 +123,7 @@ public final class KvCacheAppendCases implements OperatorSource {
             .with("latent", latent)
             .with("rope", rope)
             .with("rows", rows)
+            .with("raw", raw.name().toLowerCase(Locale.ROOT))
             .with("slots", slots.name().toLowerCase(Locale.ROOT)),
         "Rows that no slot names must keep every bit.",
         Set.of("OP-KVAPPEND-1", "OP-KVAPPEND-2", "OP-KVAPPEND-3", "OP-KVAPPEND-4"),
@@ -118,10 +145,11 @@ public final class KvCacheAppendCases implements OperatorSource {
             Freedom.ANY,
             Freedom.ANY),
         d -> {
-          HostTensor angles = d.uniform(DType.F32, Math.PI, POSITIONS, rope / 2);
+          double most = raw == Raw.TIES ? 0 : Math.PI;
+          HostTensor angles = d.uniform(DType.F32, most, POSITIONS, rope / 2);
           return Contents.of(
               0,
-              d.normal(DType.F32, 1, tokens, latent + rope),
+              raw(d, raw, cache, tokens, latent + rope),
               d.uniform(weight, 2, latent),
               map(angles, Math::cos),
               map(angles, Math::sin),
@@ -135,6 +163,24 @@ public final class KvCacheAppendCases implements OperatorSource {
 
   private static HostTensor map(HostTensor t, java.util.function.DoubleUnaryOperator f) {
     return HostTensor.of(t.dtype(), t.shape(), Arrays.stream(t.stored()).map(f).toArray());
+  }
+
+  private static HostTensor raw(Draw d, Raw raw, DType cache, int tokens, int width) {
+    StorageFormat format = StorageFormat.of(cache);
+    return switch (raw) {
+      case NORMAL -> d.normal(DType.F32, 1, tokens, width);
+      case SMALL -> d.wide(DType.F32, -22, -8, tokens, width);
+      case LARGE -> d.wide(DType.F32, 10, 20, tokens, width);
+      case TIES ->
+          d.fill(
+              DType.F32,
+              () -> {
+                double near = format.round(d.random().nextGaussian());
+                return near + Math.scalb(format.unitRoundoff(), Math.getExponent(near));
+              },
+              tokens,
+              width);
+    };
   }
 
   private static HostTensor slots(Draw d, Slots which, int tokens, int rows) {
@@ -163,7 +209,7 @@ public final class KvCacheAppendCases implements OperatorSource {
     Expected norm =
         Rounded.to(
             StorageFormat.of(cache.dtype()),
-            RmsNormCases.norm(part(raw, 0, latent), c.real(1), spec.epsilon()));
+            NormCases.norm(part(raw, 0, latent), c.real(1), spec.epsilon()));
     Expected rotated =
         Rounded.to(
             StorageFormat.of(cache.dtype()), rotate(spec.layout(), part(raw, latent, rope), c));
@@ -211,11 +257,17 @@ public final class KvCacheAppendCases implements OperatorSource {
         double a = x.value(first);
         double b = x.value(second);
         value[first] = a * cos - b * sin;
-        bound[first] = Real.gamma(2) * (Math.abs(a * cos) + Math.abs(b * sin)) + 3 * Real.TINY;
+        bound[first] = bound(a * cos, b * sin, value[first]);
         value[second] = a * sin + b * cos;
-        bound[second] = Real.gamma(2) * (Math.abs(a * sin) + Math.abs(b * cos)) + 3 * Real.TINY;
+        bound[second] = bound(a * sin, b * cos, value[second]);
       }
     }
     return Real.bounded(x.shape(), value, bound);
+  }
+
+  /** What two products and their sum may be off by: nothing if f32 holds all three exactly. */
+  private static double bound(double p, double q, double sum) {
+    boolean exact = (float) p == p && (float) q == q && (float) sum == sum;
+    return exact ? 0 : Real.gamma(2) * (Math.abs(p) + Math.abs(q)) + 3 * Real.TINY;
   }
 }

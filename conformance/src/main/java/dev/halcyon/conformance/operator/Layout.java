@@ -17,6 +17,8 @@ public enum Layout {
   TRANSPOSED,
   /** Inputs that repeat along the first axis with stride 0. */
   BROADCAST,
+  /** The parts of a grouped weight in places of their own. */
+  STACKED,
   /** Each operand in another of these, chosen by the seed. */
   MIXED,
   /** An output that is the very view of the input that allows it. */

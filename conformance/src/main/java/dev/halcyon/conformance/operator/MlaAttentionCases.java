@@ -7,6 +7,7 @@ import dev.halcyon.conformance.oracle.Real;
 import dev.halcyon.hal.op.MlaAttention;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.TensorType;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -24,7 +25,7 @@ public final class MlaAttentionCases implements OperatorSource {
 
   @Override
   public Stream<OperatorDefinition> definitions() {
-    return Stream.of(pagings(), real()).flatMap(s -> s);
+    return Stream.of(pagings(), shapes(), real()).flatMap(s -> s);
   }
 
   private static Stream<OperatorDefinition> pagings() {
@@ -41,9 +42,29 @@ public final class MlaAttentionCases implements OperatorSource {
                     CACHES[i / n],
                     SIZES[i % SIZES.length],
                     batches.get(i % n),
+                    Scores.PLAIN,
                     i % 4 == 2
                         ? OperatorDefinition.Extent.QUICK
                         : OperatorDefinition.Extent.LAYOUTS));
+  }
+
+  /** Scores that run in every way along contexts of one block and of many. */
+  private static Stream<OperatorDefinition> shapes() {
+    List<OperatorDefinition> all = new ArrayList<>();
+    for (Scores scores : Scores.values()) {
+      for (DType cache : CACHES) {
+        for (int batch : new int[] {1, 3, 5}) {
+          all.add(
+              attention(
+                  cache,
+                  new int[] {5, 32, 8},
+                  PagedBatch.all(16).get(batch),
+                  scores,
+                  OperatorDefinition.Extent.LAYOUTS));
+        }
+      }
+    }
+    return all.stream();
   }
 
   /** The geometries of DeepSeek-V2-Lite and V3, in decoding and in a prompt. */
@@ -51,18 +72,26 @@ public final class MlaAttentionCases implements OperatorSource {
     PagedBatch decode =
         PagedBatch.of("decode2", 64, new int[] {70, 33}, new int[][] {{0, 69}, {1, 32}});
     PagedBatch one = PagedBatch.of("decode1", 64, new int[] {65}, new int[][] {{0, 64}});
+    PagedBatch rows = PagedBatch.of("long", 1, new int[] {700}, new int[][] {{0, 699}});
     PagedBatch longer = PagedBatch.of("long", 64, new int[] {1100}, new int[][] {{0, 1099}});
     return Stream.of(CACHES)
         .flatMap(
             c ->
                 Stream.of(
-                    attention(c, new int[] {128, 512, 64}, one, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {16, 512, 64}, decode, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {4, 48, 16}, longer, OperatorDefinition.Extent.DENSE)));
+                    attention(c, new int[] {128, 512, 64}, one, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {16, 512, 64}, decode, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {4, 48, 16}, longer, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {2, 12, 4}, rows, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {4, 48, 16}, PagedBatch.none(), Scores.PLAIN, OperatorDefinition.Extent.DENSE),
+                    attention(c, new int[] {5, 40, 12}, PagedBatch.prompts(), Scores.PLAIN, OperatorDefinition.Extent.DENSE)));
   }
 
   private static OperatorDefinition attention(
-      DType cache, int[] size, PagedBatch batch, OperatorDefinition.Extent extent) {
+      DType cache,
+      int[] size,
+      PagedBatch batch,
+      Scores scores,
+      OperatorDefinition.Extent extent) {
     int tokens = batch.tokenCount();
     int heads = size[0];
     int latent = size[1];
@@ -72,6 +101,7 @@ public final class MlaAttentionCases implements OperatorSource {
         CaseId.of("hal:op/MlaAttention")
             .with("batch", batch.name())
             .with("block", batch.blockSize())
+            .with("scores", scores.name().toLowerCase(Locale.ROOT))
             .with("cache", cache.name().toLowerCase(Locale.ROOT))
             .with("heads", heads)
             .with("latent", latent)
@@ -92,8 +122,8 @@ public final class MlaAttentionCases implements OperatorSource {
           HostTensor table = batch.table(d);
           return Contents.of(
               1,
-              d.normal(DType.F32, 1, tokens, heads, row),
-              batch.cache(d, table, cache, batch.rows(), row),
+              batch.query(d, scores, tokens, heads, row),
+              batch.cache(d, table, scores, cache, batch.rows(), row),
               table,
               batch.sequence(),
               batch.positions());

@@ -48,7 +48,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
   }
 
   private static Stream<OperatorDefinition> odd() {
-    PagedBatch batch = PagedBatch.all(3).get(6);
+    PagedBatch batch = PagedBatch.all(3).get(7);
     return Stream.of(WeightFormat.all())
         .filter(w -> w.dtype() != DType.I4)
         .flatMap(
@@ -71,6 +71,18 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
         .flatMap(
             w ->
                 Stream.of(
+                    attention(
+                        DType.F16,
+                        w,
+                        new int[] {3, 32, 12, 6, 10},
+                        PagedBatch.prompts(),
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
+                        DType.F16,
+                        w,
+                        new int[] {3, 32, 12, 6, 10},
+                        PagedBatch.none(),
+                        OperatorDefinition.Extent.DENSE),
                     attention(
                         DType.F32,
                         w,
@@ -131,7 +143,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
           return Contents.of(
               1,
               d.normal(DType.F32, 1, tokens, heads, nope + rope),
-              batch.cache(d, table, cache, batch.rows(), latent + rope),
+              batch.cache(d, table, Scores.PLAIN, cache, batch.rows(), latent + rope),
               table,
               batch.sequence(),
               batch.positions(),

@@ -19,7 +19,7 @@ import java.util.stream.Stream;
 
 /** {@code MoeCombine}: docs/spec/moe.md. */
 public final class MoeCombineCases implements OperatorSource {
-  private static final int[] TOKENS = {1, 2, 5, 33};
+  private static final int[] TOKENS = {1, 2, 5, 33, 0};
   private static final int[] WIDTHS = {1, 7, 64, 129};
 
   @Override
@@ -31,7 +31,7 @@ public final class MoeCombineCases implements OperatorSource {
                     .boxed()
                     .flatMap(
                         k ->
-                            IntStream.range(0, 16)
+                            IntStream.range(0, 20)
                                 .filter(i -> (i + k) % 2 == 0)
                                 .mapToObj(
                                     i -> combine(epilogue, k, TOKENS[i / 4], WIDTHS[i % 4]))));

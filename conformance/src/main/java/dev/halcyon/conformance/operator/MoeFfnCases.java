@@ -43,10 +43,13 @@ public final class MoeFfnCases implements OperatorSource {
     new Size(1, 2, 5, 34, 6, 10, MoeDispatchCases.Pattern.DISTINCT),
     new Size(1, 3, 4, 16, 20, 8, MoeDispatchCases.Pattern.ONE),
     new Size(7, 2, 3, 10, 34, 22, MoeDispatchCases.Pattern.REPEATED),
-    new Size(12, 4, 8, 20, 8, 2, MoeDispatchCases.Pattern.LAST)
+    new Size(12, 4, 8, 20, 8, 2, MoeDispatchCases.Pattern.LAST),
+    new Size(35, 2, 3, 36, 18, 4, MoeDispatchCases.Pattern.DISTINCT)
   };
 
   private static final Size[] LARGE = {
+    new Size(0, 2, 3, 16, 8, 4, MoeDispatchCases.Pattern.DISTINCT),
+    new Size(70, 3, 6, 32, 16, 8, MoeDispatchCases.Pattern.DISTINCT),
     new Size(1, 6, 16, 256, 96, 192, MoeDispatchCases.Pattern.DISTINCT),
     new Size(9, 2, 4, 130, 258, 140, MoeDispatchCases.Pattern.DISTINCT)
   };
@@ -95,7 +98,12 @@ public final class MoeFfnCases implements OperatorSource {
     List<Freedom> freedoms =
         new ArrayList<>(
             List.of(
-                Freedom.ANY, Freedom.ANY, Freedom.ANY, Freedom.ROWS, Freedom.ROWS, Freedom.ROWS));
+                Freedom.ANY,
+                Freedom.ANY,
+                Freedom.ANY,
+                Freedom.PARTS,
+                Freedom.PARTS,
+                Freedom.PARTS));
     if (shared == Shared.SHARED) {
       types.add(w.type(s.wide, s.hidden));
       types.add(w.type(s.wide, s.hidden));
@@ -121,7 +129,7 @@ public final class MoeFfnCases implements OperatorSource {
             .with("hidden", s.hidden)
             .with("inter", s.inter)
             .with("ids", s.ids.name().toLowerCase(Locale.ROOT)),
-        "Chosen experts, weighted, with what is shared and what was there.",
+        "Chosen experts, weighted, with what is shared and what was there; others hold NaN.",
         Set.of("OP-MOEFFN-1", "OP-MOEFFN-2", "OP-MOEFFN-3"),
         spec,
         types,
@@ -135,11 +143,16 @@ public final class MoeFfnCases implements OperatorSource {
     List<HostTensor> inputs = new ArrayList<>();
     inputs.add(d.normal(DType.F32, 1, s.tokens, s.hidden));
     inputs.add(d.uniform(DType.F32, 1, s.tokens, s.k));
-    inputs.add(MoeDispatchCases.ids(d, s.ids, s.experts, s.k, s.tokens));
+    HostTensor ids = MoeDispatchCases.ids(d, s.ids, s.experts, s.k, s.tokens);
+    inputs.add(ids);
+    boolean[] used = new boolean[s.experts];
+    for (double e : ids.stored()) {
+      used[(int) e] = true;
+    }
     double in = 3 / Math.sqrt(s.hidden);
-    inputs.add(w.draw(d, in, s.experts, s.inter, s.hidden));
-    inputs.add(w.draw(d, in, s.experts, s.inter, s.hidden));
-    inputs.add(w.draw(d, 3 / Math.sqrt(s.inter), s.experts, s.hidden, s.inter));
+    inputs.add(WeightFormat.withoutUnused(w.draw(d, in, s.experts, s.inter, s.hidden), used));
+    inputs.add(WeightFormat.withoutUnused(w.draw(d, in, s.experts, s.inter, s.hidden), used));
+    inputs.add(WeightFormat.withoutUnused(w.draw(d, 3 / Math.sqrt(s.inter), s.experts, s.hidden, s.inter), used));
     if (spec.shared() == Shared.SHARED) {
       inputs.add(w.draw(d, in, s.wide, s.hidden));
       inputs.add(w.draw(d, in, s.wide, s.hidden));

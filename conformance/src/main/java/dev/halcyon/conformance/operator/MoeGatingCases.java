@@ -44,6 +44,7 @@ public final class MoeGatingCases implements OperatorSource {
   private static final Geometry V2 = new Geometry(160, 8, 3, 6);
   private static final Geometry V3 = new Geometry(256, 8, 4, 8);
   private static final Geometry KIMI = new Geometry(384, 1, 1, 8);
+  private static final Geometry LONGCAT = new Geometry(768, 1, 1, 12);
 
   /** What is particular about the logits and the bias. */
   private enum Data {
@@ -67,7 +68,7 @@ public final class MoeGatingCases implements OperatorSource {
 
   @Override
   public Stream<OperatorDefinition> definitions() {
-    return Stream.of(rules(), data(), models()).flatMap(s -> s);
+    return Stream.of(rules(), data(), models(), none()).flatMap(s -> s);
   }
 
   /** Every combination of the attributes on every geometry. */
@@ -128,12 +129,13 @@ public final class MoeGatingCases implements OperatorSource {
     };
   }
 
-  /** The routers of DeepSeek-V2-Lite, V2, V3 and of Kimi-K2, one token and many. */
+  /** The routers of DeepSeek-V2-Lite, V2, V3, Kimi-K2 and LongCat, one token and many. */
   private static Stream<OperatorDefinition> models() {
     MoeGating lite = spec(GEOMETRIES[6], GroupRule.MAX, Scoring.SOFTMAX, Choice.SCORES, 1);
     MoeGating v2 = spec(V2, GroupRule.MAX, Scoring.SOFTMAX, Choice.SCORES, 16);
     MoeGating v3 = spec(V3, GroupRule.SUM_TOP2, Scoring.SIGMOID, Choice.BIASED, 2.5);
     MoeGating kimi = spec(KIMI, GroupRule.SUM_TOP2, Scoring.SIGMOID, Choice.BIASED, 2.827);
+    MoeGating longcat = spec(LONGCAT, GroupRule.MAX, Scoring.SOFTMAX, Choice.BIASED, 6);
     return Stream.of(Data.values())
         .flatMap(
             d ->
@@ -144,7 +146,8 @@ public final class MoeGatingCases implements OperatorSource {
                                     new Model(GEOMETRIES[6], lite),
                                     new Model(V2, v2),
                                     new Model(V3, v3),
-                                    new Model(KIMI, kimi))
+                                    new Model(KIMI, kimi),
+                                    new Model(LONGCAT, longcat))
                                 .filter(m -> fits(d, m.spec))
                                 .map(
                                     m ->
@@ -154,6 +157,12 @@ public final class MoeGatingCases implements OperatorSource {
                                             d,
                                             t,
                                             OperatorDefinition.Extent.LAYOUTS))));
+  }
+
+  private static Stream<OperatorDefinition> none() {
+    Geometry g = GEOMETRIES[2];
+    return attributes(g)
+        .map(s -> gating(g, s, Data.SPREAD, 0, OperatorDefinition.Extent.DENSE));
   }
 
   private record Model(Geometry geometry, MoeGating spec) {}

@@ -7,8 +7,9 @@ import dev.halcyon.conformance.Outcome;
 import dev.halcyon.conformance.Profile;
 import dev.halcyon.conformance.Route;
 import dev.halcyon.conformance.Subject;
-import dev.halcyon.conformance.operator.Placed.Access;
+import dev.halcyon.conformance.operator.Judgement.Subnormals;
 import dev.halcyon.conformance.oracle.Expected;
+import dev.halcyon.hal.DeviceCapabilities.Feature;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.Tensor;
@@ -24,6 +25,7 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.TreeSet;
 
 /** An operator definition in one memory layout by one route. */
 final class OperatorCase implements ConformanceCase {
@@ -61,7 +63,15 @@ final class OperatorCase implements ConformanceCase {
 
   @Override
   public Set<String> requirements() {
-    return definition.requirements();
+    Set<String> all = new TreeSet<>(definition.requirements());
+    all.add("OP-OPERANDS-1");
+    if (layout != Layout.DENSE) {
+      all.add(layout == Layout.IN_PLACE ? "OP-OPERANDS-3" : "OP-OPERANDS-2");
+    }
+    if (route == Route.DECOMPOSED) {
+      all.add("OP-OPERANDS-4");
+    }
+    return all;
   }
 
   @Override
@@ -71,6 +81,10 @@ final class OperatorCase implements ConformanceCase {
 
   @Override
   public Outcome run(Subject subject) {
+    if (layout == Layout.STACKED
+        && !subject.device().capabilities().has(Feature.STACKED_PARTS)) {
+      return new Outcome.NotSupported("the device has no " + Feature.STACKED_PARTS);
+    }
     List<Layout> layouts = layouts();
     Contents contents = definition.contentsFor(layouts);
     List<Placed> placed = place(subject, layouts, contents);
@@ -105,13 +119,21 @@ final class OperatorCase implements ConformanceCase {
     return judge(subject, contents, placed, evidence);
   }
 
+  /** An output has elements; an updated operand counts only if there is something to update by. */
   private boolean writesSomething() {
+    boolean anyEmpty = definition.types().stream().anyMatch(t -> t.elementCount() == 0);
     for (int i = 0; i < definition.types().size(); i++) {
-      if (role(i).isWritten() && definition.types().get(i).elementCount() > 0) {
+      if (role(i) == Operand.Role.OUT && definition.types().get(i).elementCount() > 0
+          || role(i) == Operand.Role.INOUT && !anyEmpty) {
         return true;
       }
     }
     return false;
+  }
+
+  /** What it runs. */
+  OperatorDefinition definition() {
+    return definition;
   }
 
   private String name(int operand) {
@@ -137,17 +159,18 @@ final class OperatorCase implements ConformanceCase {
   }
 
   private List<Placed> place(Subject subject, List<Layout> layouts, Contents contents) {
-    List<Placed> placed = new ArrayList<>();
+    Stage stage = new Stage();
+    int[] same = layout == Layout.IN_PLACE ? definition.inPlace() : new int[0];
     for (int i = 0; i < layouts.size(); i++) {
-      placed.add(
-          contents.operands().get(i).isPresent()
-              ? Placed.of(subject.stream(), subject.scratch(), contents.get(i), layouts.get(i))
-              : Placed.output(
-                  subject.stream(), subject.scratch(), definition.types().get(i), layouts.get(i)));
+      if (contents.operands().get(i).isPresent()) {
+        stage.add(contents.get(i), layouts.get(i));
+      } else if (same.length == 0 || i != same[1]) {
+        stage.add(definition.types().get(i), layouts.get(i));
+      }
     }
-    if (layout == Layout.IN_PLACE) {
-      int[] same = definition.inPlace();
-      placed.set(same[1], placed.get(same[0]));
+    List<Placed> placed = new ArrayList<>(stage.set(subject.stream(), subject.scratch()));
+    if (same.length > 0) {
+      placed.add(same[1], placed.get(same[0]));
     }
     return placed;
   }
@@ -155,18 +178,23 @@ final class OperatorCase implements ConformanceCase {
   private Outcome judge(
       Subject subject, Contents contents, List<Placed> placed, Evidence evidence) {
     Iterator<Expected> expected = definition.oracle().expect(contents).iterator();
-    Judgement judgement = new Judgement(subject.stream());
+    boolean keeps = subject.device().capabilities().has(Feature.SUBNORMALS);
+    Judgement judgement =
+        new Judgement(
+            placed.getFirst().read(subject.stream()), keeps ? Subnormals.KEPT : Subnormals.FLUSHED);
+    List<Placed> written = new ArrayList<>();
+    List<String> names = new ArrayList<>();
     for (int i = 0; i < placed.size(); i++) {
-      boolean written =
-          role(i).isWritten() || layout == Layout.IN_PLACE && i == definition.inPlace()[0];
-      judgement.guards(name(i), placed.get(i), written ? Access.WRITTEN : Access.READ);
+      names.add(name(i));
       if (role(i).isWritten()) {
+        written.add(placed.get(i));
         judgement.values(name(i), placed.get(i), expected.next());
         for (Placed scales : placed.get(i).scales()) {
           judgement.values(name(i) + " scales", scales, expected.next());
         }
       }
     }
+    judgement.guards(names, placed, written);
     return judgement.outcome(evidence);
   }
 }

@@ -8,8 +8,10 @@ import dev.halcyon.conformance.oracle.HostTensor;
 import dev.halcyon.hal.op.CompositeSpec;
 import dev.halcyon.hal.op.Operand;
 import dev.halcyon.hal.op.OperatorSpec;
+import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -56,6 +58,21 @@ public record OperatorDefinition(
     if (types.size() != spec.operands().size() || freedoms.size() != types.size()) {
       throw new IllegalArgumentException(id + " has " + types.size() + " operands for " + spec);
     }
+  }
+
+  /** Operands of any strides. */
+  public static OperatorDefinition free(
+      CaseId id,
+      String description,
+      Set<String> requirements,
+      OperatorSpec spec,
+      List<TensorType> types,
+      ContentSource contents,
+      Oracle oracle,
+      Extent extent) {
+    List<Freedom> freedoms = Collections.nCopies(types.size(), Freedom.ANY);
+    return new OperatorDefinition(
+        id, description, requirements, spec, types, freedoms, contents, oracle, extent);
   }
 
   /** All its cases. */
@@ -116,7 +133,7 @@ public record OperatorDefinition(
       case SLICED ->
           freedom != Freedom.DENSE
               && rank >= (t.isQuantized() ? 2 : 1)
-              && (whole || t.isQuantized());
+              && (whole || t.isQuantized() && beginsAtByte(t));
       case TRANSPOSED -> freedom == Freedom.ANY && rank >= 2 && whole && !t.isQuantized();
       case BROADCAST ->
           freedom == Freedom.ANY
@@ -124,9 +141,16 @@ public record OperatorDefinition(
               && whole
               && !t.isQuantized()
               && t.dim(0) > 1
-              && spec.operands().get(operand).role() == Operand.Role.IN;
+              && !spec.operands().get(operand).role().isWritten();
+      case STACKED -> freedom == Freedom.PARTS && t.dim(0) > 0;
       case MIXED, IN_PLACE -> false;
     };
+  }
+
+  /** Whether the second block of rows begins with a whole byte. */
+  private static boolean beginsAtByte(TensorType t) {
+    return t.quant() instanceof QuantScheme.Blocked b
+        && (t.dtype().bits() >= 8 || b.blockRows() * t.dim(-1) % 2 == 0 && t.dim(-1) > 0);
   }
 
   /** Input and output that may be the same view, or nothing. */

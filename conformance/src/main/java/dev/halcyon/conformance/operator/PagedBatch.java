@@ -16,9 +16,10 @@ import java.util.List;
  * @param tokens sequence and position of each token
  * @param blockSize rows of a block
  * @param sharedBlocks leading blocks that all sequences have in common
+ * @param spareBlocks columns of the table and blocks of the cache that nobody needs
  */
-record PagedBatch(String name, int[] lengths, int[][] tokens, int blockSize, int sharedBlocks) {
-  private static final int SPARE_BLOCKS = 2;
+record PagedBatch(
+    String name, int[] lengths, int[][] tokens, int blockSize, int sharedBlocks, int spareBlocks) {
 
   static final int[] BLOCK_SIZES = {1, 3, 16, 64};
 
@@ -29,6 +30,7 @@ record PagedBatch(String name, int[] lengths, int[][] tokens, int blockSize, int
         of("first", b, new int[] {1}, new int[][] {{0, 0}}),
         of("decode1", b, new int[] {most}, new int[][] {{0, most - 1}}),
         of("prompt", b, new int[] {b + 4}, prompt(0, 0, b + 4, 9)),
+        of("prompt21", b, new int[] {21}, prompt(0, 0, 21, 21)),
         of("chunk", b, new int[] {most}, prompt(0, most - 3, most, 3)),
         of(
             "ragged",
@@ -55,11 +57,26 @@ record PagedBatch(String name, int[] lengths, int[][] tokens, int blockSize, int
             new int[] {b + 2, b + 1, b + 2},
             new int[][] {{0, b + 1}, {1, b}, {2, b + 1}},
             b,
-            1));
+            1,
+            2),
+        new PagedBatch(
+            "full", new int[] {2 * b, b}, new int[][] {{1, b - 1}, {0, 2 * b - 1}}, b, 0, 0));
+  }
+
+  /** Two prompts of many tokens: several tiles of any kernel, the last ones partly filled. */
+  static PagedBatch prompts() {
+    int[][] tokens = new int[70][];
+    Arrays.setAll(tokens, t -> t < 37 ? new int[] {0, t} : new int[] {1, t - 30});
+    return of("prompts", 16, new int[] {37, 40}, tokens);
+  }
+
+  /** A sequence that no token reads. */
+  static PagedBatch none() {
+    return of("none", 16, new int[] {20}, new int[0][]);
   }
 
   static PagedBatch of(String name, int blockSize, int[] lengths, int[][] tokens) {
-    return new PagedBatch(name, lengths, tokens, blockSize, 0);
+    return new PagedBatch(name, lengths, tokens, blockSize, 0, 2);
   }
 
   /** At most {@code most} tokens of a prompt, the last ones. */
@@ -76,11 +93,11 @@ record PagedBatch(String name, int[] lengths, int[][] tokens, int blockSize, int
 
   /** Columns of the block table. */
   int blocks() {
-    return Math.ceilDiv(Arrays.stream(lengths).max().orElse(0), blockSize) + SPARE_BLOCKS;
+    return Math.ceilDiv(Arrays.stream(lengths).max().orElse(0), blockSize) + spareBlocks;
   }
 
   private int cacheBlocks() {
-    return Arrays.stream(lengths).map(n -> Math.ceilDiv(n, blockSize)).sum() + SPARE_BLOCKS;
+    return Arrays.stream(lengths).map(n -> Math.ceilDiv(n, blockSize)).sum() + spareBlocks;
   }
 
   /** Rows of the cache. */
@@ -142,29 +159,34 @@ record PagedBatch(String name, int[] lengths, int[][] tokens, int blockSize, int
         Arrays.stream(tokens).mapToDouble(t -> t[which]).toArray());
   }
 
+  /** A query of every token. */
+  HostTensor query(Draw draw, Scores scores, long... dims) {
+    return draw.fill(DType.F32, () -> scores.query(draw), dims);
+  }
+
   /** A cache [rows, ...] with NaN where no token looks, row 0 excepted. */
-  HostTensor cache(Draw draw, HostTensor table, DType dtype, long... dims) {
-    HostTensor all = draw.normal(dtype, 1, dims);
-    boolean[] seen = new boolean[rows()];
+  HostTensor cache(Draw draw, HostTensor table, Scores scores, DType dtype, long... dims) {
+    int[] position = new int[rows()];
+    Arrays.fill(position, -1);
     // a layout may repeat the first row for all
-    seen[0] = true;
+    position[0] = 0;
     for (int t = 0; t < tokens.length; t++) {
-      for (int row : visibleRows(table.stored(), t)) {
-        seen[row] = true;
+      int[] visible = visibleRows(table.stored(), t);
+      for (int p = 0; p < visible.length; p++) {
+        position[visible[p]] = p;
       }
     }
-    double[] values = all.stored().clone();
-    int width = values.length / seen.length;
-    for (int r = 0; r < seen.length; r++) {
-      if (!seen[r]) {
-        Arrays.fill(values, r * width, (r + 1) * width, Double.NaN);
-      }
+    double[] values = draw.normal(DType.F32, 1, dims).stored();
+    int width = values.length / position.length;
+    for (int i = 0; i < values.length; i++) {
+      int p = position[i / width];
+      values[i] = p < 0 ? Double.NaN : scores.cached(values[i], p);
     }
-    return HostTensor.of(dtype, all.shape(), values);
+    return HostTensor.of(dtype, Shape.of(dims), values);
   }
 
   /** Cache rows of the positions that a token sees. */
-  int[] visibleRows(double[] table, int token) {
+  private int[] visibleRows(double[] table, int token) {
     int s = tokens[token][0];
     int[] rows = new int[tokens[token][1] + 1];
     for (int p = 0; p < rows.length; p++) {

@@ -10,6 +10,7 @@ import dev.halcyon.hal.tensor.QuantScheme.ScaleFormat;
 import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * How a weight is stored.
@@ -48,19 +49,21 @@ record WeightFormat(String name, DType dtype, QuantScheme scheme) {
     return TensorType.of(dtype, dims).withQuant(scheme);
   }
 
-  /** Random elements of magnitude up to about {@code amplitude}; each block another scale. */
+  /** Random elements of magnitude up to about {@code amplitude}, where scales allow; each block
+   * another scale, of either sign for integers. */
   HostTensor draw(Draw draw, double amplitude, long... dims) {
     HostTensor data =
         switch (dtype) {
           case I8 -> draw.integers(dtype, -127, 127, dims);
           case I4 -> draw.integers(dtype, -8, 7, dims);
-          case F8_E4M3FN -> draw.uniform(dtype, scheme instanceof Blocked ? 448 : amplitude, dims);
+          case F8_E4M3FN -> fp8(draw, scheme instanceof Blocked ? 448 : amplitude, dims);
           default -> draw.uniform(dtype, amplitude, dims);
         };
     if (!(scheme instanceof Blocked blocked)) {
       return data;
     }
     double unit = amplitude / StorageFormat.of(dtype).largest();
+    boolean integers = !dtype.isFloating();
     Shape scaleShape = blocked.scaleShape(Shape.of(dims));
     HostTensor scales =
         blocked.scaleFormat() == ScaleFormat.UE8M0
@@ -71,9 +74,45 @@ record WeightFormat(String name, DType dtype, QuantScheme scheme) {
                 scaleShape.dims())
             : draw.fill(
                 blocked.scaleFormat().dtype(),
-                () -> unit * (0.25 + 0.75 * draw.random().nextDouble()),
+                () ->
+                    unit
+                        * (0.25 + 0.75 * draw.random().nextDouble())
+                        * (integers && draw.random().nextBoolean() ? -1 : 1),
                 scaleShape.dims());
     return HostTensor.quantized(data, scales, blocked);
+  }
+
+  /** Every code up to a number, each as likely: subnormal numbers and both zeros as well. */
+  private HostTensor fp8(Draw draw, double most, long... dims) {
+    StorageFormat format = StorageFormat.F8_E4M3FN;
+    int codes = 1 + (int) format.encode(format.round(most));
+    return draw.fill(
+        dtype,
+        () -> {
+          double value = format.decode(draw.random().nextInt(codes));
+          return draw.random().nextBoolean() ? -value : value;
+        },
+        dims);
+  }
+
+  /** {@code weight} [E, N, K] with NaN in every matrix that {@code used} does not name. */
+  static HostTensor withoutUnused(HostTensor weight, boolean[] used) {
+    if (weight.scales().isPresent()) {
+      HostTensor scales = weight.scales().get();
+      if (!scales.dtype().isFloating()) {
+        return weight;
+      }
+      return new HostTensor(
+          weight.type(), weight.stored(), Optional.of(withoutUnused(scales, used)));
+    }
+    double[] values = weight.stored().clone();
+    int part = values.length / used.length;
+    for (int i = 0; i < values.length; i++) {
+      if (!used[i / part]) {
+        values[i] = Double.NaN;
+      }
+    }
+    return new HostTensor(weight.type(), values, Optional.empty());
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
+import java.util.Arrays;
 import java.util.Optional;
 
 /**
@@ -56,10 +57,52 @@ public record HostTensor(TensorType type, double[] stored, Optional<HostTensor> 
       return stored;
     }
     double[] values = new double[stored.length];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = stored[i] * scale(i);
+    int columns = (int) type.dim(-1);
+    int width = (int) ((QuantScheme.Blocked) type.quant()).effectiveBlockColumns(columns);
+    for (int row = 0; row < values.length; row += columns) {
+      for (int c = 0; c < columns; c += width) {
+        double scale = scale(row + c);
+        for (int i = row + c; i < row + Math.min(columns, c + width); i++) {
+          values[i] = stored[i] * scale;
+        }
+      }
     }
     return values;
+  }
+
+  /** The stored numbers repeated to {@code target} as operands broadcast. */
+  public double[] broadcast(Shape target) {
+    if (shape().equals(target)) {
+      return stored;
+    }
+    long[] dims = target.dims();
+    long[] strides = new long[dims.length];
+    long stride = 1;
+    for (int a = 1; a <= shape().rank(); a++) {
+      strides[dims.length - a] = shape().dim(-a) == 1 ? 0 : stride;
+      stride *= shape().dim(-a);
+    }
+    double[] all = new double[Math.toIntExact(target.elementCount())];
+    for (int i = 0; i < all.length; i++) {
+      long rest = i;
+      long at = 0;
+      for (int a = dims.length - 1; a >= 0; a--) {
+        at += rest % dims[a] * strides[a];
+        rest /= dims[a];
+      }
+      all[i] = stored[(int) at];
+    }
+    return all;
+  }
+
+  /** Sub-tensor {@code index} of axis 0, without that axis, with its scales. */
+  public HostTensor part(int index) {
+    long[] dims = Arrays.copyOfRange(shape().dims(), 1, shape().rank());
+    int n = Math.toIntExact(size() / shape().dim(0));
+    return new HostTensor(
+        TensorType.of(dtype(), Shape.of(dims)).withQuant(type.quant()),
+        Arrays.copyOfRange(stored, index * n, (index + 1) * n),
+        scales.map(s -> s.part(index)));
   }
 
   /** The scale of element {@code index} (row-major). */

@@ -229,6 +229,22 @@ public final class Real {
     return times(sigmoid());
   }
 
+  /** The largest element of one row: a choice, off by no more than the elements are. */
+  public Real maxRow() {
+    double v = Double.NEGATIVE_INFINITY;
+    double b = 0;
+    for (int i = 0; i < value.length; i++) {
+      v = Math.max(v, value[i]);
+    }
+    for (int i = 0; i < value.length; i++) {
+      // only those that may exceed it count
+      if (value[i] + bound[i] >= v) {
+        b = Math.max(b, bound[i]);
+      }
+    }
+    return new Real(Shape.of(1), new double[] {v}, new double[] {b});
+  }
+
   /**
    * {@code sum_k this[..., k]}: any order of the n - 1 additions, one row after another into [...,
    * 1].

@@ -35,6 +35,10 @@ public enum StorageFormat {
     return valueOf(dtype.name());
   }
 
+  public int storageBits() {
+    return dtype.bits();
+  }
+
   public boolean isFloating() {
     return exponentBits > 0;
   }
@@ -80,6 +84,43 @@ public enum StorageFormat {
     };
   }
 
+  /** Extreme and special numbers: NaN, infinities, zeros, subnormals, the largest. */
+  public double[] specials() {
+    return switch (this) {
+      case F32, F16, BF16, F8_E4M3FN -> {
+        double tiny = smallestSubnormal();
+        double normal = smallestNormal();
+        double[] finite = {
+          0, tiny, 3 * tiny, normal - tiny, normal, 0.5, 1, 1.5, 2, 100, largest() / 2, largest()
+        };
+        boolean infinite = this != F8_E4M3FN;
+        double[] all = new double[2 * finite.length + (infinite ? 3 : 1)];
+        for (int i = 0; i < finite.length; i++) {
+          all[2 * i] = finite[i];
+          all[2 * i + 1] = -finite[i];
+        }
+        all[all.length - 1] = Double.NaN;
+        if (infinite) {
+          all[all.length - 2] = Double.POSITIVE_INFINITY;
+          all[all.length - 3] = Double.NEGATIVE_INFINITY;
+        }
+        yield all;
+      }
+      // the largest number of i64 that double holds exactly
+      case I64 ->
+          new double[] {0, 1, -1, 255, -300, 1e9, -3e9, 0x1p53, -0x1p62, 0x1.fffffffffffffp62};
+      case I32 -> new double[] {0, 1, -1, 2, 255, -300, 65535, 16777217, 2147483647, -0x1p31};
+      case I8 -> new double[] {0, 1, -1, 2, 127, -128, 64, -65};
+      case U8 -> new double[] {0, 1, 2, 127, 128, 255};
+      case I4 -> new double[] {0, 1, -1, 7, -8};
+    };
+  }
+
+  /** Whether a number is subnormal in this format. */
+  public boolean isSubnormal(double value) {
+    return isFloating() && value != 0 && Math.abs(value) < smallestNormal();
+  }
+
   private int bias() {
     return (1 << exponentBits - 1) - 1;
   }
@@ -115,7 +156,8 @@ public enum StorageFormat {
    */
   public double round(double value) {
     if (!isFloating()) {
-      return Double.isNaN(value) ? 0 : Math.clamp(Math.rint(value), lowest(), largest());
+      // integers have one zero
+      return Double.isNaN(value) ? 0 : Math.clamp(Math.rint(value), lowest(), largest()) + 0.0;
     }
     if (value == 0 || Double.isNaN(value) || Double.isInfinite(value)) {
       return Double.isInfinite(value) && this == F8_E4M3FN

@@ -19,7 +19,6 @@ import dev.halcyon.hal.plan.Planner;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.TensorType;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -196,15 +195,22 @@ final class Workbench implements AutoCloseable {
       run(s, new Gather(), table, beyond, out);
       s.synchronize(Subject.DEADLINE);
     } catch (HalException e) {
-      Check.requireCode(HalErrorCode.KERNEL_FAILED, e, "gather of a row beyond its table");
+      requireIndexFailure(e);
       return e;
+    }
+    try {
+      get(s, out);
+    } catch (HalException e) {
+      throw new Unmet("synchronize returned although work had failed: " + e.getMessage());
     }
     throw Inapplicable.notSupported("the device clamps row numbers: no kernel fails on request");
   }
 
-  /** The floats of little-endian bytes. */
-  static float[] floats(byte[] bytes) {
-    return MemorySegment.ofArray(bytes).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+  /** A wrong index on the device is a failed kernel, or named as what it is. */
+  static void requireIndexFailure(HalException e) {
+    if (e.code() != HalErrorCode.OUT_OF_BOUNDS) {
+      Check.requireCode(HalErrorCode.KERNEL_FAILED, e, "gather of a row beyond its table");
+    }
   }
 
   @Override

@@ -1,17 +1,15 @@
 package dev.halcyon.conformance.onnx;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.halcyon.conformance.CaseResult;
-import dev.halcyon.conformance.Runner;
-import dev.halcyon.conformance.Subject;
-import dev.halcyon.hal.DeviceOptions;
-import dev.halcyon.hal.DeviceUri;
-import dev.halcyon.hal.HalRegistry;
+import dev.halcyon.hal.testing.Requirements;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -21,17 +19,21 @@ class OnnxFolderTest {
   @ValueSource(strings = {"cpu://", "opencl://0"})
   void everyMappedNodeTestPasses(String uri) {
     String folder = System.getProperty("halcyon.onnx.dir", "");
-    assumeTrue(!folder.isEmpty(), "no ONNX node tests: give -Dhalcyon.onnx.dir=DIR");
-    List<CaseResult> results = new ArrayList<>();
-    try (Subject subject =
-        Subject.open(HalRegistry.discover(), DeviceUri.parse(uri), DeviceOptions.DEFAULT)) {
-      new Runner(subject).run(new OnnxCases(Path.of(folder)).cases(), results::add);
-    }
+    assumeTrue(!folder.isEmpty(), "no folder of ONNX node tests: give -Dhalcyon.onnx.dir=DIR");
+    Requirements.requireDevice(uri);
     assertEquals(
         List.of(),
-        results.stream()
+        OnnxResultsPage.run(uri, Path.of(folder)).stream()
             .filter(r -> !r.status().isMet())
             .map(r -> r.id() + " " + r.outcome())
             .toList());
+  }
+
+  @Test
+  void documentationListsTheMappedOperators() throws IOException {
+    String page = Files.readString(Path.of("../docs/conformance-onnx.md"));
+    assertTrue(
+        page.endsWith(OnnxResultsPage.operators()),
+        () -> "write the table of mapped operators anew:" + OnnxResultsPage.operators());
   }
 }

@@ -24,7 +24,7 @@ public record PlacementReport(String device, List<Decision> decisions, List<Miss
    * @param placement where it runs
    * @param implementation kernel, library function or steps
    * @param reason why not natively; empty for NATIVE
-   * @param example operand types of the first plan with this decision
+   * @param example operand types of one plan with this decision
    * @param plans plans that share the decision
    */
   public record Decision(
@@ -41,7 +41,7 @@ public record PlacementReport(String device, List<Decision> decisions, List<Miss
    *
    * @param operator the operator's name: of a composite that fails for want of primitives, theirs
    * @param reason why not
-   * @param example operand types of the first request
+   * @param example operand types of one request
    * @param neededBy the composites whose decomposition needs it, each with the reason why it is not
    *     native; empty if it was asked for itself
    */
@@ -78,7 +78,9 @@ public record PlacementReport(String device, List<Decision> decisions, List<Miss
       }
       List<?> dtypes = part.types().stream().map(TensorType::dtype).toList();
       String key = part.spec().name() + "|" + part.reason() + "|" + dtypes;
-      causes.putIfAbsent(key, part);
+      // the same example in every run, in whatever order requests come
+      causes.merge(
+          key, part, (a, b) -> a.types().toString().compareTo(b.types().toString()) <= 0 ? a : b);
       Set<String> neededBy = needs.computeIfAbsent(key, k -> new TreeSet<>());
       if (part != request) {
         neededBy.add(request.spec().name() + " (" + request.reason() + ")");

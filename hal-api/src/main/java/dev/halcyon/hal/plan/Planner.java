@@ -228,7 +228,8 @@ public final class Planner {
                   a.placement(),
                   a.implementation(),
                   a.reason(),
-                  a.example(),
+                  // the same in every run, in whatever order the cache lists its plans
+                  a.example().compareTo(b.example()) <= 0 ? a.example() : b.example(),
                   a.plans() + 1));
     }
     return new PlacementReport(

@@ -77,9 +77,9 @@ public sealed interface QuantScheme {
       return Math.ceilDiv(rows, blockRows);
     }
 
-    /** Scale columns for {@code columns} matrix columns. */
+    /** Scale columns for {@code columns} matrix columns; none for none. */
     public long scaleColumns(long columns) {
-      return blockColumns == WHOLE_ROW ? 1 : Math.ceilDiv(columns, blockColumns);
+      return blockColumns == WHOLE_ROW ? Math.min(1, columns) : Math.ceilDiv(columns, blockColumns);
     }
 
     /** Columns a scale serves in a matrix of {@code columns} columns: never {@link #WHOLE_ROW}. */

@@ -146,7 +146,8 @@ public final class Session implements AutoCloseable {
 
   /**
    * Runs new tokens of one sequence in chunks of at most {@code prefillChunk}; row 0 is the last
-   * token.
+   * token. Whole chunks are planned already; a shorter one at the end is planned the first time a
+   * chunk of its length comes.
    *
    * @throws HalException {@code CONTEXT_OVERFLOW} before anything ran, if they do not fit
    */
