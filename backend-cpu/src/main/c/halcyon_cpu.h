@@ -103,9 +103,12 @@ enum hc_kernel {
     /* Absorbed MLA, one latent KV head. s = scale * q . row; o = softmax(s) . row[0..C)
      * 1 q f32  2 qTokStride  3 qHeadStride  4 H  5 C  6 R  7 cache  8 rowStrideBytes  9 cache dtype  10 blockTable I32
      * 11 maxBlocks  12 blockSize  13 seqOf I32[T]  14 positions I32[T]  15 scale (double)  16 nSplit  17 splitLen  18 partial
+     * 19 nPart  20 out  21 outTokStride  22 outHeadStride
      * Token t sees positions 0..positions[t] of sequence seqOf[t]; position p lies in cache row
      * blockTable[seq*maxBlocks + p/blockSize]*blockSize + p%blockSize. nSplit*splitLen must cover every position.
-     * index: t*nSplit + split. partial: f32 [T*nSplit][H*C acc | H max | H sum]. [scratch] C+R <= 8192. */
+     * index: (t*nSplit + split)*nPart + part; part p of the heads is [p*hp, min(H, (p+1)*hp)), hp = ceil(ceil(H/nPart)/4)*4.
+     * partial: f32 [T*nSplit][H*C acc | H max | H sum]. With nSplit = 1 the result goes to out, nothing is left to merge
+     * and acc is not written; otherwise 20..22 are ignored. [scratch] C+R <= 8192. */
     HC_MLA_DECODE = 9,
 
     /* out[t,h] = the splits of HC_MLA_DECODE merged.

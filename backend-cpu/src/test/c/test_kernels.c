@@ -263,8 +263,8 @@ static const double *crow(const cache_t *c, int64_t seq, int64_t p, int64_t D) {
 }
 static void free_cache(cache_t *c) { free(c->raw), free(c->val), free(c->table); }
 
-static void decode_case(int dt, int64_t H, int64_t C, int64_t R, int64_t len) {
-    const int64_t T = 3, D = C + R, split = 40, ns = (len + split - 1) / split;
+static void decode_case(int dt, int64_t H, int64_t C, int64_t R, int64_t len, int64_t split, int64_t np) {
+    const int64_t T = 3, D = C + R, ns = (len + split - 1) / split;
     cache_t c = make_cache(dt, 2, len, D);
     int32_t seq[3] = {1, 0, 1}, pos[3] = {(int32_t)len - 1, 0, (int32_t)len / 2};
     float *q = frand(T * H * D), *out = farr(T * H * C), *part = farr(T * ns * H * (C + 2));
@@ -282,13 +282,14 @@ static void decode_case(int dt, int64_t H, int64_t C, int64_t R, int64_t len) {
             for (int64_t p = 0; p <= pos[t]; p++)
                 for (int64_t i = 0; i < C; i++) want[(t * H + h) * C + i] += s[p] / l * crow(&c, seq[t], p, D)[i];
         }
-    int64_t a[19] = {P(scratch), P(q), H * D, D, H, C, R, P(c.base), c.rowB, dt, P(c.table), c.maxB, c.bs, P(seq), P(pos),
-                     dbits(scale), ns, split, P(part)};
-    run(HC_MLA_DECODE, a, T * ns);
+    int64_t a[23] = {P(scratch), P(q), H * D, D, H, C, R, P(c.base), c.rowB, dt, P(c.table), c.maxB, c.bs, P(seq), P(pos),
+                     dbits(scale), ns, split, P(part), np, P(out), H * C, C};
+    run(HC_MLA_DECODE, a, T * ns * np);
     int64_t g[8] = {0, P(part), ns, H, C, P(out), H * C, C};
-    run(HC_MLA_MERGE, g, T * H);
+    if (ns > 1) run(HC_MLA_MERGE, g, T * H);
     char what[99];
-    snprintf(what, 99, "mla_decode dt%d H%ld C%ld R%ld len%ld", dt, (long)H, (long)C, (long)R, (long)len);
+    snprintf(what, 99, "mla_decode dt%d H%ld C%ld R%ld len%ld split%ld parts%ld", dt, (long)H, (long)C, (long)R, (long)len,
+             (long)split, (long)np);
     check(what, out, want, 0, T * H * C, 5e-6);
     free(q), free(out), free(part), free(want), free(s), free_cache(&c);
 }
@@ -364,7 +365,8 @@ int main(int argc, char **argv) {
         }
         prefill_case(HC_BF16, 2, 2, 128, 64, 128, 512, 64);
         for (int dt = 0; dt < 3; dt++)
-            decode_case(dt, 3, 20, 6, 101), decode_case(dt, 16, 288, 32, 333), decode_case(dt, 128, 512, 64, 57);
+            decode_case(dt, 3, 20, 6, 101, 40, 1), decode_case(dt, 16, 288, 32, 333, 40, 3),
+            decode_case(dt, 128, 512, 64, 57, 40, 1), decode_case(dt, 16, 256, 32, 50, 50, 4), decode_case(dt, 7, 20, 6, 9, 64, 5);
         row_kernels();
         printf("%s: %d checks, %d failures\n", isa, checks, fails);
     }
