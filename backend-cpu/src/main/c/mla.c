@@ -15,7 +15,7 @@ static void cache_rows(const hc_cache *c, int64_t seq, int64_t p0, int64_t n, in
     for (int64_t i = 0; i < n; i++) {
         const int64_t p = p0 + i;
         const int64_t row = c->table[seq * c->maxBlocks + p / c->blockSize] * c->blockSize + p % c->blockSize;
-        const hc_w w = {c->base + row * c->rowBytes, 0, c->dtype, 0, 0, 1, 1, 0, 0};
+        const hc_w w = {c->base + row * c->rowBytes, 0, c->dtype, 0, 0, 1, 1, 0, 0, 0};
         dequant_row(&w, 0, 0, width, out + i * ld);
         zero_tail(out + i * ld, width);
     }
