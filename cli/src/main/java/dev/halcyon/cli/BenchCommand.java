@@ -10,9 +10,6 @@ import dev.halcyon.models.deepseek.DeepSeekModel;
 import dev.halcyon.models.deepseek.LoadProgress;
 import dev.halcyon.models.deepseek.SessionOptions;
 import dev.halcyon.models.deepseek.WeightFormat;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
@@ -108,9 +105,10 @@ final class BenchCommand implements Callable<Integer> {
       Subject subject = subject(plan);
       for (Device device : open) {
         long start = System.nanoTime();
-        try (DeepSeekModel loaded = load(subject, device)) {
+        SessionOptions options = plan.fit(session.options(plan.contextLength(), weights.format()));
+        try (DeepSeekModel loaded = load(subject, device, options)) {
           Duration time = Duration.ofNanos(System.nanoTime() - start);
-          SessionOptions options = session.options(plan.contextLength(), weights.format());
+          Placements.say(host.console(), loaded.placement(), host.console().detail());
           Benchmark measured = new Benchmark(loaded, plan, host.cancellation());
           measured.run(options);
           Result result = new Result(device, loaded, measured, time);
@@ -158,31 +156,23 @@ final class BenchCommand implements Callable<Integer> {
       return new Subject(model.get(), ConfigReader.read(folder), Optional.of(folder));
     }
     Path file = config.get();
-    try (InputStream in = Files.newInputStream(file)) {
-      DeepSeekConfig read = ConfigReader.parse(in, file.toString());
-      // synthetic weights have no trained context: one more position costs what the last one did
-      int positions = Math.max(read.maxPositionEmbeddings(), plan.contextLength());
-      return new Subject(
-          file.toString(), read.withMaxPositionEmbeddings(positions), Optional.empty());
-    } catch (IOException e) {
-      throw HalException.of(
-              HalErrorCode.MODEL_NOT_FOUND,
-              (Files.exists(file) ? "cannot read " : "no such file: ") + file)
-          .on("--config")
-          .remedy("name a config.json in Hugging Face layout")
-          .cause(e)
-          .build();
-    }
+    DeepSeekConfig read = ConfigFile.read(file);
+    // synthetic weights have no trained context: one more position costs what the last one did
+    int positions = Math.max(read.maxPositionEmbeddings(), plan.contextLength());
+    return new Subject(
+        file.toString(), read.withMaxPositionEmbeddings(positions), Optional.empty());
   }
 
-  private DeepSeekModel load(Subject subject, Device device) {
+  private DeepSeekModel load(Subject subject, Device device, SessionOptions planned) {
     if (subject.folder().isEmpty()) {
       LoadProgress progress = bytes -> host.cancellation().check();
-      return DeepSeekModel.random(device, subject.config(), weights.loadOptions(progress));
+      return DeepSeekModel.random(
+          device, subject.config(), weights.loadOptions(progress).withSession(planned));
     }
     Checkpoint checkpoint = Checkpoint.open(subject.folder().get());
     try (LoadBar bar = new LoadBar(host, "loading " + subject.name(), checkpoint.byteSize())) {
-      return DeepSeekModel.load(device, subject.config(), checkpoint, weights.loadOptions(bar));
+      return DeepSeekModel.load(
+          device, subject.config(), checkpoint, weights.loadOptions(bar).withSession(planned));
     }
   }
 
@@ -230,11 +220,6 @@ final class BenchCommand implements Callable<Integer> {
     fraction(r)
         .ifPresent(f -> table.row("  fraction", String.format(Locale.ROOT, "%.1f %%", 100 * f)));
     table.lines().forEach(console::println);
-    console.say(
-        "placement: "
-            + (console.isVerbose()
-                ? r.model().placement().toString()
-                : r.model().placement().summary()));
   }
 
   private ObjectNode toJson(Result r, Benchmark.Plan plan) {

@@ -31,6 +31,14 @@ final class Benchmark {
     int contextLength() {
       return Math.max(promptTokens, Math.max(1, depth) + decodeTokens);
     }
+
+    /** {@code options} for the two sequences measured, and no larger steps than they take. */
+    SessionOptions fit(SessionOptions options) {
+      int longest = Math.max(promptTokens, Math.max(1, depth));
+      return options
+          .withMaxSequences(2)
+          .withPrefillChunk(Math.min(options.prefillChunk(), longest));
+    }
   }
 
   private final DeepSeekModel model;
@@ -56,9 +64,13 @@ final class Benchmark {
         model.device().backend() instanceof BandwidthProbe b ? Optional.of(b) : Optional.empty();
   }
 
-  /** Warms up, then measures. */
+  /**
+   * Warms up, then measures.
+   *
+   * @param options from {@link Plan#fit}
+   */
   void run(SessionOptions options) {
-    try (Session session = model.newSession(options.withMaxSequences(2))) {
+    try (Session session = model.newSession(options)) {
       int prompts = session.openSequence();
       int answers = session.openSequence();
       session.prefill(answers, tokens(Math.max(1, plan.depth())));

@@ -5,6 +5,7 @@ import dev.halcyon.hal.HalException;
 import dev.halcyon.models.chat.ChatMessage;
 import dev.halcyon.models.chat.ChatOptions;
 import dev.halcyon.models.chat.ChatTemplate;
+import dev.halcyon.models.deepseek.SessionOptions;
 import dev.halcyon.models.generate.FinishReason;
 import dev.halcyon.models.generate.Generation;
 import dev.halcyon.models.generate.GenerationRequest;
@@ -77,9 +78,9 @@ final class ChatCommand implements Callable<Integer> {
       int contextLength =
           context.orElse(Math.min(DEFAULT_CONTEXT, folder.config().maxPositionEmbeddings()));
       Device device = open.iterator().next();
-      try (TextModel loaded = model.load(host, folder, device);
-          Generator generator =
-              loaded.newGenerator(session.options(contextLength, model.weights().format()));
+      SessionOptions chosen = session.options(contextLength, model.weights().format());
+      try (TextModel loaded = model.load(host, folder, device, chosen, host.console().detail());
+          Generator generator = loaded.newGenerator(chosen);
           LineInput input = LineInput.open(host, history)) {
         return converse(new Conversation(folder, generator, options), input);
       }

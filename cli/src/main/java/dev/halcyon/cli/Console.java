@@ -81,6 +81,10 @@ final class Console {
     return environment;
   }
 
+  Detail detail() {
+    return detail;
+  }
+
   boolean isVerbose() {
     return detail == Detail.VERBOSE;
   }

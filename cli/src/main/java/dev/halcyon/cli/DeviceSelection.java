@@ -10,6 +10,7 @@ import dev.halcyon.hal.HalRegistry;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Supplier;
 import picocli.CommandLine.Option;
 
 /** The options that choose devices. */
@@ -22,7 +23,7 @@ final class DeviceSelection {
       paramLabel = "URI",
       description = {
         "Device to run on: cpu://, opencl://0, ... as listed by 'halcyon devices'; 'all' for every"
-            + " available one. May be repeated. Default: cpu://"
+            + " available one that is not simulated. May be repeated. Default: cpu://"
       })
   private List<String> uris = new ArrayList<>();
 
@@ -31,6 +32,14 @@ final class DeviceSelection {
       paramLabel = "N",
       description = "Threads of devices that have them, such as cpu://. Default: one per core.")
   private Optional<Integer> threads = Optional.empty();
+
+  /**
+   * A device by name, and how to open it; each opening is another one.
+   *
+   * @param uri its name
+   * @param opener throws {@link HalException} as {@link #open(Host)}
+   */
+  record Chosen(DeviceUri uri, Supplier<Device> opener) {}
 
   /** The number of threads asked for. */
   Optional<Integer> threads() {
@@ -44,13 +53,12 @@ final class DeviceSelection {
    *     {@code BACKEND_BROKEN}, each with reason and remedy
    */
   OpenDevices open(Host host) {
-    HalRegistry registry = host.backends().get();
-    List<DeviceUri> chosen = chosen(registry);
+    List<Chosen> chosen = choose(host);
     OpenDevices devices = new OpenDevices();
     boolean complete = false;
     try {
-      for (DeviceUri uri : chosen) {
-        devices.add(open(host, registry, uri));
+      for (Chosen c : chosen) {
+        devices.add(c.opener().get());
       }
       complete = true;
       return devices;
@@ -59,6 +67,18 @@ final class DeviceSelection {
         devices.close();
       }
     }
+  }
+
+  /**
+   * Every chosen device, not opened.
+   *
+   * @throws HalException {@code INVALID_URI}, or {@code DEVICE_UNAVAILABLE} if all means none
+   */
+  List<Chosen> choose(Host host) {
+    HalRegistry registry = host.backends().get();
+    return chosen(registry).stream()
+        .map(uri -> new Chosen(uri, () -> open(host, registry, uri)))
+        .toList();
   }
 
   private List<DeviceUri> chosen(HalRegistry registry) {
@@ -70,6 +90,7 @@ final class DeviceSelection {
       if (text.equals(ALL)) {
         registry.probeAll().stream()
             .flatMap(p -> p.devices().stream())
+            .filter(d -> d.kind() != DeviceInfo.Kind.SIMULATED)
             .map(DeviceInfo::uri)
             .forEach(chosen::add);
       } else {
@@ -79,7 +100,7 @@ final class DeviceSelection {
     if (chosen.isEmpty()) {
       throw HalException.of(HalErrorCode.DEVICE_UNAVAILABLE, "no device is available")
           .on("--device all")
-          .remedy("see 'halcyon devices' for the reasons")
+          .remedy("see 'halcyon devices' for the reasons; simulated devices run when named")
           .build();
     }
     return chosen.stream().distinct().toList();

@@ -17,8 +17,9 @@ import tools.jackson.databind.node.ObjectNode;
     header = "Lists every backend with its devices, or why it has none and what helps.",
     description = {
       "",
-      "AVAILABLE: the driver was opened and has a device. UNAVAILABLE: something is not installed."
-          + " BROKEN: something is installed but fails.",
+      "AVAILABLE: the driver was opened and has a device. SIMULATED: the same, but no hardware: its"
+          + " numbers and timings are no chip's, and it runs only when named. UNAVAILABLE:"
+          + " something is not installed. BROKEN: something is installed but fails.",
       "",
       "With --json an array of objects with uri, backend, state, name, driver, memoryBytes, reason,"
           + " remedy; null where there is nothing to say."
@@ -51,7 +52,7 @@ final class DevicesCommand implements Callable<Integer> {
         case BackendProbe.Available a -> {
           for (DeviceInfo d : p.devices()) {
             array.add(
-                entry(p, "AVAILABLE")
+                entry(p, state(d))
                     .put("uri", d.uri().toString())
                     .put("name", d.name())
                     .put("driver", d.driver())
@@ -66,6 +67,10 @@ final class DevicesCommand implements Callable<Integer> {
       }
     }
     Json.print(host.console(), array);
+  }
+
+  private static String state(DeviceInfo device) {
+    return device.kind() == DeviceInfo.Kind.SIMULATED ? "SIMULATED" : "AVAILABLE";
   }
 
   private static ObjectNode entry(HalRegistry.Probed p, String state) {
@@ -97,7 +102,7 @@ final class DevicesCommand implements Callable<Integer> {
                     d ->
                         table.row(
                             d.uri().toString(),
-                            "AVAILABLE",
+                            state(d),
                             d.name(),
                             Units.bytes(d.memoryBytes()),
                             d.driver()));

@@ -65,6 +65,17 @@ final class Json {
           .put("example", d.example())
           .put("plans", d.plans());
     }
+    ArrayNode missing = o.putArray("missing");
+    for (PlacementReport.Missing m : report.missing()) {
+      ObjectNode entry =
+          missing
+              .addObject()
+              .put("operator", m.operator())
+              .put("reason", m.reason())
+              .put("example", m.example());
+      ArrayNode neededBy = entry.putArray("neededBy");
+      m.neededBy().forEach(neededBy::add);
+    }
     return o;
   }
 

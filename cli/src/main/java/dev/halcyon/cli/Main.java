@@ -29,8 +29,10 @@ import picocli.CommandLine.UnmatchedArgumentException;
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       " 0:done",
-      " 1:devices disagree, or parity is not met",
+      " 1:devices disagree, parity is not met, or a planned model lacks operators",
+      " 1:devices disagree, or parity or conformance is not met",
       " 2:bad input: command line, file, model or device; the message names it and the remedy",
+      " 3:conformance: a device is unavailable",
       "70:a defect of halcyon",
       "74:standard output cannot be written",
       "130:interrupted",
@@ -75,10 +77,12 @@ public final class Main implements Runnable {
     CommandLine line =
         new CommandLine(new Main(host))
             .addSubcommand(new DevicesCommand(host))
+            .addSubcommand(new PlanCommand(host))
             .addSubcommand(new RunCommand(host))
             .addSubcommand(new ChatCommand(host))
             .addSubcommand(new ParityCommand(host))
-            .addSubcommand(new BenchCommand(host));
+            .addSubcommand(new BenchCommand(host))
+            .addSubcommand(ConformanceCommand.commandLine(host));
     // a prompt may begin with '@'
     line.setExpandAtFiles(false);
     line.setColorScheme(
@@ -164,7 +168,7 @@ public final class Main implements Runnable {
   }
 
   /** One line, whatever the message holds. */
-  private static void complain(Console console, String message) {
+  static void complain(Console console, String message) {
     console.say(
         console.onErr(Console.Style.RED, "halcyon:")
             + " "
@@ -183,11 +187,13 @@ public final class Main implements Runnable {
   static final class Version implements CommandLine.IVersionProvider {
     @Override
     public String[] getVersion() {
+      return new String[] {"halcyon " + halcyon(), "Java " + Runtime.version()};
+    }
+
+    /** Without a name before it. */
+    static String halcyon() {
       String version = Main.class.getPackage().getImplementationVersion();
-      return new String[] {
-        "halcyon " + (version == null ? "(development build)" : version),
-        "Java " + Runtime.version()
-      };
+      return version == null ? "(development build)" : version;
     }
   }
 }

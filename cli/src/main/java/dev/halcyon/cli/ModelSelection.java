@@ -2,6 +2,7 @@ package dev.halcyon.cli;
 
 import dev.halcyon.hal.Device;
 import dev.halcyon.models.deepseek.DeepSeekModel;
+import dev.halcyon.models.deepseek.SessionOptions;
 import dev.halcyon.models.generate.ModelFolder;
 import dev.halcyon.models.generate.TextModel;
 import java.nio.file.Path;
@@ -43,19 +44,28 @@ final class ModelSelection {
     return ModelFolder.open(locate(host));
   }
 
-  /** Puts the model on a device and says what that took. */
-  TextModel load(Host host, ModelFolder folder, Device device) {
+  /**
+   * Puts the model on a device, with the plans of a session, and says what that took and where the
+   * operators run.
+   */
+  TextModel load(
+      Host host,
+      ModelFolder folder,
+      Device device,
+      SessionOptions session,
+      Console.Detail placement) {
     long start = System.nanoTime();
     TextModel loaded;
     try (LoadBar bar = new LoadBar(host, "loading " + model, folder.checkpointBytes())) {
-      loaded = folder.load(device, weights.loadOptions(bar));
+      loaded = folder.load(device, weights.loadOptions(bar).withSession(session));
     }
-    sayLoaded(host.console(), loaded.model(), Duration.ofNanos(System.nanoTime() - start));
+    Duration time = Duration.ofNanos(System.nanoTime() - start);
+    sayLoaded(host.console(), loaded.model(), time, placement);
     return loaded;
   }
 
-  /** Says what a load took. */
-  void sayLoaded(Console console, DeepSeekModel loaded, Duration time) {
+  /** Says what a load took and where the operators run. */
+  void sayLoaded(Console console, DeepSeekModel loaded, Duration time, Console.Detail placement) {
     console.say(
         "%s (%s): %s, %s weights, %s in place and %s on the device, loaded in %s"
             .formatted(
@@ -66,5 +76,6 @@ final class ModelSelection {
                 Units.bytes(loaded.importedBytes()),
                 Units.bytes(loaded.weightBytes()),
                 Units.seconds(time)));
+    Placements.say(console, loaded.placement(), placement);
   }
 }

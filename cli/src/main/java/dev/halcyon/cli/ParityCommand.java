@@ -10,6 +10,7 @@ import dev.halcyon.models.deepseek.DeepSeekModel;
 import dev.halcyon.models.deepseek.ParityCheck;
 import dev.halcyon.models.deepseek.ParityOptions;
 import dev.halcyon.models.deepseek.ParityResult;
+import dev.halcyon.models.deepseek.SessionOptions;
 import dev.halcyon.models.golden.GoldenFile;
 import dev.halcyon.models.golden.GoldenPrompt;
 import java.nio.file.Path;
@@ -83,7 +84,8 @@ final class ParityCommand implements Callable<Integer> {
       DeepSeekConfig config = ConfigReader.read(folder);
       requireSameModel(vectors, config);
       for (Device device : open) {
-        try (DeepSeekModel loaded = load(folder, config, device)) {
+        try (DeepSeekModel loaded =
+            load(folder, config, device, ParityCheck.largestSession(vectors, options))) {
           results.addAll(ParityCheck.run(loaded, vectors, options));
         }
         host.cancellation().check();
@@ -113,14 +115,18 @@ final class ParityCommand implements Callable<Integer> {
         session.givenCacheDtype().orElse(d.cacheDtype()));
   }
 
-  private DeepSeekModel load(Path folder, DeepSeekConfig config, Device device) {
+  private DeepSeekModel load(
+      Path folder, DeepSeekConfig config, Device device, SessionOptions planned) {
     Checkpoint checkpoint = Checkpoint.open(folder);
     long start = System.nanoTime();
     DeepSeekModel loaded;
     try (LoadBar bar = new LoadBar(host, "loading " + model.name(), checkpoint.byteSize())) {
-      loaded = DeepSeekModel.load(device, config, checkpoint, model.weights().loadOptions(bar));
+      loaded =
+          DeepSeekModel.load(
+              device, config, checkpoint, model.weights().loadOptions(bar).withSession(planned));
     }
-    model.sayLoaded(host.console(), loaded, Duration.ofNanos(System.nanoTime() - start));
+    Duration time = Duration.ofNanos(System.nanoTime() - start);
+    model.sayLoaded(host.console(), loaded, time, host.console().detail());
     return loaded;
   }
 

@@ -5,6 +5,7 @@ import dev.halcyon.hal.plan.PlacementReport;
 import dev.halcyon.models.chat.ChatMessage;
 import dev.halcyon.models.chat.ChatOptions;
 import dev.halcyon.models.config.GenerationDefaults;
+import dev.halcyon.models.deepseek.SessionOptions;
 import dev.halcyon.models.generate.FinishReason;
 import dev.halcyon.models.generate.Generation;
 import dev.halcyon.models.generate.GenerationRequest;
@@ -30,10 +31,10 @@ import tools.jackson.databind.node.ObjectNode;
         "Generates text from a prompt; on several devices, one after the other, and compares them.",
     description = {
       "",
-      "Streams the text to standard output. Time to first token, speed and where the operators ran"
-          + " go to standard error. With several devices a table follows that says whether they"
-          + " chose the same tokens; the exit code is 1 if they should have (temperature 0 or a"
-          + " seed) and did not.",
+      "Streams the text to standard output. Where the operators run goes to standard error before,"
+          + " time to first token and speed after it. With several devices a table follows that"
+          + " says whether they chose the same tokens; the exit code is 1 if they should have"
+          + " (temperature 0 or a seed) and did not.",
       "",
       "With --json prints, for one device, an object with device, text, tokenIds, promptTokens,"
           + " prefillTokensPerSecond, decodeTokensPerSecond, timeToFirstTokenSeconds, finishReason"
@@ -77,7 +78,7 @@ final class RunCommand implements Callable<Integer> {
   @Mixin private SamplingSelection sampling = new SamplingSelection();
   @Mixin private SessionSelection session = new SessionSelection();
 
-  @Option(names = "--placement", description = "Print where every operator ran, and why.")
+  @Option(names = "--placement", description = "Print where every operator runs, and why.")
   private boolean placement;
 
   @Option(names = "--json", description = "Print JSON instead of streaming.")
@@ -136,9 +137,12 @@ final class RunCommand implements Callable<Integer> {
       SamplingOptions options,
       int deviceCount) {
     Console console = host.console();
-    try (TextModel loaded = model.load(host, folder, device);
-        Generator generator =
-            loaded.newGenerator(session.options(contextLength, model.weights().format()))) {
+    SessionOptions chosen = session.options(contextLength, model.weights().format());
+    // the only prompt there will be: no larger step needs a plan
+    SessionOptions fitting = chosen.withPrefillChunk(Math.min(chosen.prefillChunk(), ids.length));
+    Console.Detail detail = placement ? Console.Detail.VERBOSE : console.detail();
+    try (TextModel loaded = model.load(host, folder, device, fitting, detail);
+        Generator generator = loaded.newGenerator(fitting)) {
       GenerationRequest request =
           GenerationRequest.of(options)
               .withEndOfText(sampling.endOfText())
@@ -148,28 +152,25 @@ final class RunCommand implements Callable<Integer> {
       if (!json) {
         console.println("");
       }
-      PlacementReport report = loaded.model().placement();
-      say(g, report);
+      say(g);
       if (deviceCount > 1) {
         console.say("");
       }
-      return new Outcome(device.uri().toString(), g, report);
+      return new Outcome(device.uri().toString(), g, loaded.model().placement());
     }
   }
 
-  private void say(Generation g, PlacementReport report) {
-    Console console = host.console();
-    console.say(
-        "%d prompt tokens, first token after %s (prefill %s tokens/s); %d tokens at %s tokens/s, ended by %s"
-            .formatted(
-                g.promptTokens(),
-                g.timeToFirstToken().map(Units::seconds).orElse("-"),
-                Units.rate(g.prefillTokensPerSecond()),
-                g.tokenIds().length,
-                Units.rate(g.decodeTokensPerSecond()),
-                g.finishReason().text()));
-    boolean full = placement || console.isVerbose();
-    console.say("placement: " + (full ? report.toString() : report.summary()));
+  private void say(Generation g) {
+    host.console()
+        .say(
+            "%d prompt tokens, first token after %s (prefill %s tokens/s); %d tokens at %s tokens/s, ended by %s"
+                .formatted(
+                    g.promptTokens(),
+                    g.timeToFirstToken().map(Units::seconds).orElse("-"),
+                    Units.rate(g.prefillTokensPerSecond()),
+                    g.tokenIds().length,
+                    Units.rate(g.decodeTokensPerSecond()),
+                    g.finishReason().text()));
   }
 
   /** The first index at which two generations differ; empty if they are equal. */

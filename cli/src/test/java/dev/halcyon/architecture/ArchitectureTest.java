@@ -34,6 +34,7 @@ class ArchitectureTest {
   private static final String HAL = "dev.halcyon.hal..";
   private static final String MODELS = "dev.halcyon.models..";
   private static final String BACKENDS = "dev.halcyon.backend..";
+  private static final String CONFORMANCE = "dev.halcyon.conformance..";
   private static final String CLI = "dev.halcyon.cli..";
 
   /** Test-jars and test-classes folders are no part of the product. */
@@ -55,6 +56,8 @@ class ArchitectureTest {
             "dev.halcyon.models",
             "dev.halcyon.backend.cpu",
             "dev.halcyon.backend.opencl",
+            "dev.halcyon.backend.emulated",
+            "dev.halcyon.conformance",
             "dev.halcyon.cli")
         .map(
             name ->
@@ -72,7 +75,7 @@ class ArchitectureTest {
         product.stream()
             .filter(
                 c ->
-                    Stream.of("hal", "models", "backend", "cli")
+                    Stream.of("hal", "models", "backend", "conformance", "cli")
                         .noneMatch(module -> isWithin(c, "dev.halcyon." + module)))
             .map(JavaClass::getName)
             .collect(Collectors.toSet());
@@ -97,7 +100,7 @@ class ArchitectureTest {
         .resideInAPackage(MODELS)
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage(BACKENDS, CLI)
+        .resideInAnyPackage(BACKENDS, CONFORMANCE, CLI)
         .check(product);
   }
 
@@ -113,7 +116,18 @@ class ArchitectureTest {
         .resideInAPackage(BACKENDS)
         .should()
         .dependOnClassesThat()
-        .resideInAnyPackage(MODELS, CLI)
+        .resideInAnyPackage(MODELS, CONFORMANCE, CLI)
+        .check(product);
+  }
+
+  @Test
+  void conformanceNeverSeesABackend() {
+    noClasses()
+        .that()
+        .resideInAPackage(CONFORMANCE)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(BACKENDS, CLI)
         .check(product);
   }
 
@@ -158,6 +172,16 @@ class ArchitectureTest {
               .toList(),
           module);
     }
+  }
+
+  @Test
+  void pomOfConformanceNamesTheHalAndTheModels() throws Exception {
+    assertEquals(
+        List.of("dev.halcyon:hal-api", "dev.halcyon:models"),
+        dependencies("conformance").stream()
+            .filter(d -> !d.scope().equals("test") && d.id().startsWith("dev.halcyon:"))
+            .map(Dependency::id)
+            .toList());
   }
 
   private static boolean isWithin(JavaClass type, String packageName) {

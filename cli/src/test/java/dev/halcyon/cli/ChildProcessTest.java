@@ -112,7 +112,9 @@ class ChildProcessTest {
             "4000",
             "--ignore-eos",
             "--temperature",
-            "1");
+            "1",
+            // slow enough for a signal to come in time, also on a busy machine
+            "--no-native");
     Path out = temp.resolve("out");
     Path err = temp.resolve("err");
     Process p = builder.redirectOutput(out.toFile()).redirectError(err.toFile()).start();

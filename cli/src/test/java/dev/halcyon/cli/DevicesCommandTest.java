@@ -12,8 +12,10 @@ import dev.halcyon.hal.HalRegistry;
 import dev.halcyon.hal.spi.BackendDevice;
 import dev.halcyon.hal.spi.BackendProbe;
 import dev.halcyon.hal.spi.BackendProvider;
+import dev.halcyon.hal.testing.ReferenceBackend;
 import java.util.List;
 import java.util.Map;
+import java.util.ServiceLoader;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -116,10 +118,42 @@ class DevicesCommandTest {
         .assertBadInput(HalErrorCode.DEVICE_UNAVAILABLE, "halcyon devices");
   }
 
+  @Test
+  void simulatedDevicesAreListedAsSuchAndRunOnlyWhenNamed() {
+    Command command = Command.PLAIN.withBackends(HalRegistry.of(cpu(), new ReferenceBackend()));
+    JsonNode all = command.run("devices", "--json").assertOk().json();
+    assertEquals("AVAILABLE", all.get(0).get("state").stringValue());
+    assertEquals("reference://0", all.get(1).get("uri").stringValue());
+    assertEquals("SIMULATED", all.get(1).get("state").stringValue());
+    String table = command.run("devices").assertOk().out();
+    assertTrue(
+        table.lines().anyMatch(l -> l.contains("reference://1") && l.contains("SIMULATED")), table);
+
+    String[] plan = {"plan", "--model", "demo", "--context", "16", "--json", "--device"};
+    JsonNode chosen = command.run(with(plan, "all")).assertOk().json();
+    assertTrue(chosen.isObject(), "one device: " + chosen);
+    assertEquals("cpu://", chosen.get("device").stringValue());
+    assertEquals(
+        "reference://1",
+        command.run(with(plan, "reference://1")).assertOk().json().get("device").stringValue());
+    Command.PLAIN
+        .withBackends(HalRegistry.of(new ReferenceBackend()))
+        .run(with(plan, "all"))
+        .assertBadInput(HalErrorCode.DEVICE_UNAVAILABLE, "simulated devices run when named");
+  }
+
   private static String[] with(String[] args, String last) {
     String[] all = java.util.Arrays.copyOf(args, args.length + 1);
     all[args.length] = last;
     return all;
+  }
+
+  private static BackendProvider cpu() {
+    return ServiceLoader.load(BackendProvider.class).stream()
+        .map(ServiceLoader.Provider::get)
+        .filter(p -> p.name().equals("cpu"))
+        .findFirst()
+        .orElseThrow();
   }
 
   private static DeviceInfo info(String uri) {

@@ -9,6 +9,7 @@ import dev.halcyon.hal.Device;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.HalRegistry;
+import dev.halcyon.hal.testing.Requirements;
 import dev.halcyon.models.ModelLocator;
 import dev.halcyon.models.deepseek.LoadOptions;
 import dev.halcyon.models.deepseek.SessionOptions;

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.halcyon.hal.testing.Requirements;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -55,6 +56,40 @@ class RunCommandTest {
     assertTrue(r.err().contains("tokens/s"), r.err());
     assertTrue(r.err().contains("placement: cpu://: "), r.err());
     assertTrue(run("--max-tokens", "2", "--placement").err().contains("NATIVE"));
+  }
+
+  @Test
+  void placementIsThereBeforeTheFirstTokenAndComplete() {
+    ByteArrayOutputStream both = new ByteArrayOutputStream();
+    int code =
+        Command.PLAIN.run(
+            both,
+            both,
+            new Cancellation(),
+            "run",
+            "--model",
+            "demo",
+            "--prompt",
+            "Once upon a time",
+            "--max-tokens",
+            "3",
+            "--ignore-eos");
+    assertEquals(ExitCode.OK, code);
+    String all = both.toString(StandardCharsets.UTF_8);
+    int placement = all.indexOf("placement: cpu://: ");
+    String text =
+        run("--max-tokens", "3", "--ignore-eos", "--json").assertOk().json().get("text").asString();
+    assertTrue(placement >= 0 && placement < all.indexOf(text), all);
+    String said =
+        run("--max-tokens", "3", "--ignore-eos")
+            .err()
+            .lines()
+            .filter(l -> l.startsWith("placement: "))
+            .findFirst()
+            .orElseThrow();
+    JsonNode afterwards =
+        run("--max-tokens", "3", "--ignore-eos", "--json").json().get("placement").get("summary");
+    assertEquals("placement: " + afterwards.stringValue(), said);
   }
 
   @Test

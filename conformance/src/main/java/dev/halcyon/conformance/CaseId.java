@@ -88,6 +88,14 @@ public record CaseId(String path, Map<String, String> parameters) implements Com
     return path.substring(path.lastIndexOf('/') + 1);
   }
 
+  /**
+   * What it is listed under: the path, which names an operator, a topic or a model; the area alone
+   * where every case has a path of its own, as ONNX tests do.
+   */
+  public String group() {
+    return path.startsWith("hal:onnx/") ? "hal:onnx" : path;
+  }
+
   /** A seed of the text: the same on every machine and in every release. */
   public long seed() {
     long h = 0xcbf29ce484222325L;

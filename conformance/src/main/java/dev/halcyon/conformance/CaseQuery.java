@@ -2,7 +2,6 @@ package dev.halcyon.conformance;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.regex.Pattern;
 
 /**
  * Chooses cases by id: {@code hal:op/*}, {@code hal:op/MatMul}, {@code hal:op/*:a=bf16,layout=*}. A
@@ -14,10 +13,10 @@ public final class CaseQuery {
   public static final CaseQuery ALL = parse("*");
 
   private final String text;
-  private final Pattern path;
-  private final Map<String, Pattern> parameters;
+  private final Glob path;
+  private final Map<String, Glob> parameters;
 
-  private CaseQuery(String text, Pattern path, Map<String, Pattern> parameters) {
+  private CaseQuery(String text, Glob path, Map<String, Glob> parameters) {
     this.text = text;
     this.path = path;
     this.parameters = parameters;
@@ -32,32 +31,27 @@ public final class CaseQuery {
     int colon = text.indexOf(':');
     int begin = colon < 0 ? -1 : text.indexOf(':', colon + 1);
     String path = begin < 0 ? text : text.substring(0, begin);
-    Map<String, Pattern> parameters = new LinkedHashMap<>();
+    Map<String, Glob> parameters = new LinkedHashMap<>();
     if (begin >= 0) {
       for (String pair : text.substring(begin + 1).split(",")) {
         int equals = pair.indexOf('=');
         if (equals >= 0) {
-          parameters.put(pair.substring(0, equals), glob(pair.substring(equals + 1)));
+          parameters.put(pair.substring(0, equals), Glob.of(pair.substring(equals + 1)));
         } else if (!pair.equals("*")) {
           throw new IllegalArgumentException("expected name=value instead of '" + pair + "'");
         }
       }
     }
-    return new CaseQuery(text, glob(path), parameters);
-  }
-
-  private static Pattern glob(String text) {
-    return Pattern.compile(
-        "\\Q" + text.replace("\\E", "\\E\\\\E\\Q").replace("*", "\\E.*\\Q") + "\\E");
+    return new CaseQuery(text, Glob.of(path), parameters);
   }
 
   public boolean matches(CaseId id) {
-    if (!path.matcher(id.path()).matches()) {
+    if (!path.matches(id.path())) {
       return false;
     }
-    for (Map.Entry<String, Pattern> p : parameters.entrySet()) {
+    for (Map.Entry<String, Glob> p : parameters.entrySet()) {
       String value = id.parameters().get(p.getKey());
-      if (value == null || !p.getValue().matcher(value).matches()) {
+      if (value == null || !p.getValue().matches(value)) {
         return false;
       }
     }

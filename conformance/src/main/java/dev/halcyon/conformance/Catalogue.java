@@ -1,5 +1,8 @@
 package dev.halcyon.conformance;
 
+import dev.halcyon.conformance.model.ModelCases;
+import dev.halcyon.models.ModelLocator;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -13,9 +16,21 @@ public final class Catalogue {
     this.sources = List.copyOf(sources);
   }
 
-  /** The cases that ship with Halcyon. */
+  /** The cases that ship with Halcyon; the demo model is looked for as this process would. */
   public static Catalogue standard() {
-    return new Catalogue(StandardSources.all());
+    return standard(ModelLocator.ofProcess());
+  }
+
+  /** The cases that ship with Halcyon; {@code models} finds the demo model. */
+  public static Catalogue standard(ModelLocator models) {
+    return new Catalogue(StandardSources.all()).with(ModelCases.demo(models));
+  }
+
+  /** These cases and those of one more source, last. */
+  public Catalogue with(CaseSource source) {
+    List<CaseSource> all = new ArrayList<>(sources);
+    all.add(source);
+    return new Catalogue(all);
   }
 
   /** All cases, in the order of the sources. */

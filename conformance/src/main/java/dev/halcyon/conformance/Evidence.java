@@ -1,5 +1,8 @@
 package dev.halcyon.conformance;
 
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -13,6 +16,8 @@ import java.util.OptionalDouble;
  * @param placement where the operator ran: the name of a {@code Placement}, or empty
  * @param implementation kernel, library function or steps, as the plan reports it
  * @param launches kernels and library calls the device was given
+ * @param facts what else a reader wants to know, by name, in order: experts a router chose, for
+ *     instance
  */
 public record Evidence(
     OptionalDouble headroom,
@@ -20,7 +25,23 @@ public record Evidence(
     Optional<String> worst,
     String placement,
     String implementation,
-    long launches) {
+    long launches,
+    Map<String, String> facts) {
+  public Evidence {
+    facts = Collections.unmodifiableMap(new LinkedHashMap<>(facts));
+  }
+
+  /** Evidence without further facts. */
+  public Evidence(
+      OptionalDouble headroom,
+      OptionalDouble nmse,
+      Optional<String> worst,
+      String placement,
+      String implementation,
+      long launches) {
+    this(headroom, nmse, worst, placement, implementation, launches, Map.of());
+  }
+
   /** Nothing was measured. */
   public static final Evidence NONE =
       new Evidence(OptionalDouble.empty(), OptionalDouble.empty(), Optional.empty(), "", "", 0);

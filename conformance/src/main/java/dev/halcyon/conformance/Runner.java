@@ -7,6 +7,7 @@ import java.util.stream.Stream;
 /** Runs cases one after another on a subject. */
 public final class Runner {
   private final Subject subject;
+  private boolean deviceLost;
 
   public Runner(Subject subject) {
     this.subject = subject;
@@ -25,12 +26,19 @@ public final class Runner {
       outcome = testCase.run(subject);
     } catch (RuntimeException | LinkageError | AssertionError | OutOfMemoryError e) {
       outcome = new Outcome.Fault(e);
+      subject.releaseShared();
     }
     try {
       subject.settle();
     } catch (RuntimeException e) {
+      deviceLost = true;
       outcome = new Outcome.Fault(e);
     }
     return new CaseResult(testCase, outcome, Duration.ofNanos(System.nanoTime() - begin));
+  }
+
+  /** Whether the device did not come back from the last case: no further one can run on it. */
+  public boolean isDeviceLost() {
+    return deviceLost;
   }
 }

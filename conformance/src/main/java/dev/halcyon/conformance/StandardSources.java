@@ -27,6 +27,7 @@ import dev.halcyon.conformance.operator.ScatterCases;
 import dev.halcyon.conformance.operator.SelectCases;
 import dev.halcyon.conformance.operator.TopKCases;
 import dev.halcyon.conformance.operator.UnaryCases;
+import dev.halcyon.conformance.runtime.RuntimeCases;
 import java.util.List;
 
 /** The families of cases that ship with Halcyon, in the order of reports. */
@@ -61,6 +62,7 @@ final class StandardSources {
         new MoeDispatchCases(),
         new GroupedMatMulCases(),
         new MoeCombineCases(),
-        new MoeFfnCases());
+        new MoeFfnCases(),
+        new RuntimeCases());
   }
 }

@@ -10,7 +10,10 @@ import dev.halcyon.hal.MemoryArena;
 import dev.halcyon.hal.plan.PlacementPolicy;
 import dev.halcyon.hal.plan.Planner;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The device under test, with what most cases share: a stream, a scratch arena and planners. One
@@ -20,12 +23,17 @@ public final class Subject implements AutoCloseable {
   /** How long any single wait of a case may take. */
   public static final Duration DEADLINE = Duration.ofSeconds(60);
 
+  private static final Logger LOG = LoggerFactory.getLogger(Subject.class);
+
   private final Supplier<Device> opener;
   private final Device device;
   private final Planner preferred;
   private final Planner decomposed;
   private MemoryArena scratch;
   private CommandStream stream;
+  private Optional<Shared> shared = Optional.empty();
+
+  private record Shared(Object key, AutoCloseable resource) {}
 
   /**
    * Opens the device.
@@ -75,6 +83,37 @@ public final class Subject implements AutoCloseable {
   }
 
   /**
+   * Something on this device that is dear to make and serves several cases in a row, such as a
+   * loaded model. One is kept: asking for another closes it. A case that breaks off closes it too.
+   *
+   * @param key equal keys share
+   * @param type what the key stands for
+   */
+  public <T extends AutoCloseable> T shared(Object key, Class<T> type, Supplier<T> opener) {
+    if (shared.isPresent() && shared.get().key().equals(key)) {
+      return type.cast(shared.get().resource());
+    }
+    releaseShared();
+    T opened = opener.get();
+    shared = Optional.of(new Shared(key, opened));
+    return opened;
+  }
+
+  /** Closes what {@link #shared} keeps. */
+  void releaseShared() {
+    Optional<Shared> old = shared;
+    shared = Optional.empty();
+    old.ifPresent(
+        s -> {
+          try {
+            s.resource().close();
+          } catch (Exception e) {
+            LOG.warn("{} was not closed: {}", s.key(), e.toString());
+          }
+        });
+  }
+
+  /**
    * Brings stream and arena back to a state that the next case can use, whatever the last one did;
    * replaces what is broken.
    *
@@ -98,6 +137,7 @@ public final class Subject implements AutoCloseable {
 
   @Override
   public void close() {
+    releaseShared();
     stream.close();
     scratch.close();
     device.close();

@@ -166,6 +166,9 @@ public final class MemoryArena implements AutoCloseable {
    * for the device, because earlier work may still use them.
    */
   private void releaseOutgrown(long bytes) {
+    if (kind != Kind.SCRATCH) {
+      return; // never reset, so nothing is unused
+    }
     long outgrown =
         slabs.stream().filter(s -> s.used == 0).mapToLong(s -> s.buffer.byteSize()).sum();
     if (outgrown == 0 || outgrown < bytes) {

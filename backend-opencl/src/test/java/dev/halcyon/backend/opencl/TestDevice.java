@@ -1,28 +1,19 @@
 package dev.halcyon.backend.opencl;
 
-import static org.junit.jupiter.api.Assertions.fail;
-import static org.junit.jupiter.api.Assumptions.abort;
-
 import dev.halcyon.hal.Device;
 import dev.halcyon.hal.DeviceOptions;
 import dev.halcyon.hal.DeviceUri;
 import dev.halcyon.hal.HalRegistry;
 import dev.halcyon.hal.spi.BackendProbe;
-import java.util.Arrays;
+import dev.halcyon.hal.testing.Requirements;
 
 /** Opens the OpenCL device under test; skips the test, or fails it where OpenCL is required. */
 final class TestDevice {
   private TestDevice() {}
 
   static void require() {
-    if (new OpenClBackendProvider().probe() instanceof BackendProbe.Available) {
-      return;
-    }
-    String why = "OpenCL is not there: " + new OpenClBackendProvider().probe();
-    if (Arrays.asList(System.getProperty("halcyon.require", "").split(",")).contains("opencl")) {
-      fail(why);
-    }
-    abort(why);
+    BackendProbe probe = new OpenClBackendProvider().probe();
+    Requirements.require("opencl", probe instanceof BackendProbe.Available, probe.toString());
   }
 
   static Device open(String... options) {

@@ -1,7 +1,5 @@
 package dev.halcyon.hal.plan;
 
-import dev.halcyon.hal.HalErrorCode;
-import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.MemoryArena;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.CompositeSpec;
@@ -14,9 +12,7 @@ import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /**
@@ -87,23 +83,24 @@ final class DecompositionBuilder implements Decomposition {
   record Step(Plan plan, int[] roots, List<UnaryOperator<Tensor>> paths) {}
 
   private final Planner planner;
-  private final CompositeSpec composite;
   private final List<TensorType> operandTypes;
   private final List<Temporary> temporaries = new ArrayList<>();
   private final List<Step> steps = new ArrayList<>();
-  private final Set<String> missing = new LinkedHashSet<>();
+  private final List<Planner.Missing> missing = new ArrayList<>();
 
   DecompositionBuilder(Planner planner, CompositeSpec composite, List<TensorType> operandTypes) {
     this.planner = planner;
-    this.composite = composite;
     this.operandTypes = operandTypes;
+    composite.decompose(this);
   }
 
+  /** Every step that cannot be planned. */
+  List<Planner.Missing> missing() {
+    return List.copyOf(missing);
+  }
+
+  /** The plan; only if nothing is missing. */
   OperatorPlan build() {
-    composite.decompose(this);
-    if (!missing.isEmpty()) {
-      throw HalException.of(HalErrorCode.UNSUPPORTED_OPERATOR, String.join("; ", missing)).build();
-    }
     long bytes = layOut();
     long stepBytes = steps.stream().mapToLong(s -> s.plan.workspaceBytes()).max().orElse(0);
     return new DecomposedPlan(operandTypes.size(), temporaries, steps, bytes, align(stepBytes));
@@ -176,14 +173,7 @@ final class DecompositionBuilder implements Decomposition {
         t.lastStep = steps.size();
       }
     }
-    try {
-      steps.add(new Step(planner.plan(spec, types), roots, paths));
-    } catch (HalException e) {
-      if (e.code() != HalErrorCode.UNSUPPORTED_OPERATOR) {
-        throw e;
-      }
-      // go on: the error names every missing part
-      missing.add(e.what());
-    }
+    // one that is missing does not end it: the error names every missing part
+    planner.step(spec, types, missing).ifPresent(p -> steps.add(new Step(p, roots, paths)));
   }
 }

@@ -1,14 +1,22 @@
 package dev.halcyon.hal.plan;
 
+import dev.halcyon.hal.tensor.TensorType;
+import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
 
 /**
- * Every distinct decision a planner made.
+ * Every distinct decision a planner made, and what it could not place.
  *
  * @param device the device's URI
  * @param decisions in the order of the operators' names
+ * @param missing in the order of the operators' names; empty if everything asked for was planned
  */
-public record PlacementReport(String device, List<Decision> decisions) {
+public record PlacementReport(String device, List<Decision> decisions, List<Missing> missing) {
   /**
    * One decision.
    *
@@ -16,7 +24,7 @@ public record PlacementReport(String device, List<Decision> decisions) {
    * @param placement where it runs
    * @param implementation kernel, library function or steps
    * @param reason why not natively; empty for NATIVE
-   * @param example operand types of the first plan with this decision
+   * @param example operand types of one plan with this decision
    * @param plans plans that share the decision
    */
   public record Decision(
@@ -27,8 +35,73 @@ public record PlacementReport(String device, List<Decision> decisions) {
       String example,
       int plans) {}
 
+  /**
+   * An operator that the device has neither natively nor by decomposition, and the policy not on
+   * the host.
+   *
+   * @param operator the operator's name: of a composite that fails for want of primitives, theirs
+   * @param reason why not
+   * @param example operand types of one request
+   * @param neededBy the composites whose decomposition needs it, each with the reason why it is not
+   *     native; empty if it was asked for itself
+   */
+  public record Missing(String operator, String reason, String example, List<String> neededBy) {
+    public Missing {
+      neededBy = List.copyOf(neededBy);
+    }
+
+    /** The operators at the root of failed requests, one per name, dtypes and reason. */
+    static List<Missing> causes(Collection<Planner.Missing> requests) {
+      Map<String, Planner.Missing> causes = new TreeMap<>();
+      Map<String, Set<String>> needs = new TreeMap<>();
+      requests.forEach(r -> collect(r, r, causes, needs));
+      List<Missing> all = new ArrayList<>();
+      causes.forEach(
+          (key, m) ->
+              all.add(
+                  new Missing(
+                      m.spec().name(),
+                      m.reason(),
+                      m.types().toString(),
+                      List.copyOf(needs.get(key)))));
+      return all;
+    }
+
+    private static void collect(
+        Planner.Missing request,
+        Planner.Missing part,
+        Map<String, Planner.Missing> causes,
+        Map<String, Set<String>> needs) {
+      if (!part.parts().isEmpty()) {
+        part.parts().forEach(p -> collect(request, p, causes, needs));
+        return;
+      }
+      List<?> dtypes = part.types().stream().map(TensorType::dtype).toList();
+      String key = part.spec().name() + "|" + part.reason() + "|" + dtypes;
+      // the same example in every run, in whatever order requests come
+      causes.merge(
+          key, part, (a, b) -> a.types().toString().compareTo(b.types().toString()) <= 0 ? a : b);
+      Set<String> neededBy = needs.computeIfAbsent(key, k -> new TreeSet<>());
+      if (part != request) {
+        neededBy.add(request.spec().name() + " (" + request.reason() + ")");
+      }
+    }
+
+    @Override
+    public String toString() {
+      return operator
+          + " on "
+          + example
+          + " ("
+          + reason
+          + ")"
+          + (neededBy.isEmpty() ? "" : ", needed by " + String.join(", ", neededBy));
+    }
+  }
+
   public PlacementReport {
     decisions = List.copyOf(decisions);
+    missing = List.copyOf(missing);
   }
 
   /** Decisions of one kind. */
@@ -45,7 +118,8 @@ public record PlacementReport(String device, List<Decision> decisions) {
         + count(Placement.DECOMPOSED)
         + " decomposed, "
         + count(Placement.HOST)
-        + " on the host";
+        + " on the host"
+        + (missing.isEmpty() ? "" : ", " + missing.size() + " missing");
   }
 
   @Override
@@ -59,6 +133,15 @@ public record PlacementReport(String device, List<Decision> decisions) {
               d.operator,
               d.implementation,
               d.reason.isEmpty() ? "" : "  [" + d.reason + "]"));
+    }
+    for (Missing m : missing) {
+      s.append(
+          String.format(
+              "%n  %-10s %-22s %s%s",
+              "MISSING",
+              m.operator,
+              m.reason,
+              m.neededBy.isEmpty() ? "" : "  [needed by " + String.join(", ", m.neededBy) + "]"));
     }
     return s.toString();
   }

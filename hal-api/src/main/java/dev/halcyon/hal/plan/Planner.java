@@ -10,9 +10,10 @@ import dev.halcyon.hal.spi.OperatorPlan;
 import dev.halcyon.hal.spi.Support;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -24,7 +25,29 @@ import java.util.concurrent.ConcurrentHashMap;
 public final class Planner {
   private record Key(OperatorSpec spec, List<TensorType> types) {}
 
-  private record Decided(Plan plan, String reason) {}
+  /** What became of a request. */
+  private sealed interface Outcome permits Decided, Missing {}
+
+  private record Decided(Plan plan, String reason) implements Outcome {}
+
+  /**
+   * An operator that cannot be executed.
+   *
+   * @param reason why not natively, and where the policy allows it why not on the host
+   * @param parts what its decomposition lacks; empty for a primitive
+   */
+  record Missing(OperatorSpec spec, List<TensorType> types, String reason, List<Missing> parts)
+      implements Outcome {
+    /** The operator, the reason, and what its decomposition lacks. */
+    String text() {
+      String own = spec.name() + " on " + types + " (" + reason + ")";
+      return parts.isEmpty()
+          ? own
+          : own
+              + ", its decomposition needs "
+              + parts.stream().map(Missing::text).distinct().toList();
+    }
+  }
 
   /**
    * A spec with the operand types it is needed for.
@@ -41,6 +64,9 @@ public final class Planner {
   private final Device device;
   private final PlacementPolicy policy;
   private final Map<Key, Decided> plans = new ConcurrentHashMap<>();
+
+  /** What was asked for in vain; parts of decompositions are inside. */
+  private final Map<Key, Missing> missing = new ConcurrentHashMap<>();
 
   public Planner(Device device, PlacementPolicy policy) {
     this.device = device;
@@ -68,47 +94,76 @@ public final class Planner {
    *     types, {@code UNSUPPORTED_OPERATOR} naming every part that is missing
    */
   public Plan plan(OperatorSpec spec, List<TensorType> types) {
-    Key key = new Key(spec, types);
-    Decided found = plans.get(key);
-    if (found != null) {
-      return found.plan;
-    }
-    spec.check(types);
-    List<TensorType> own = List.copyOf(types);
-    Decided made = decide(spec, own);
-    Decided raced = plans.putIfAbsent(new Key(spec, own), made);
-    return (raced == null ? made : raced).plan;
+    return switch (find(spec, types)) {
+      case Decided d -> d.plan;
+      case Missing m -> {
+        missing.put(new Key(m.spec, m.types), m);
+        throw unsupported(m.text());
+      }
+    };
   }
 
   /**
    * Plans all requests.
    *
-   * @throws HalException {@code UNSUPPORTED_OPERATOR} naming ALL unsupported operators, with
-   *     reasons
+   * @throws HalException as {@link #plan}; {@code UNSUPPORTED_OPERATOR} names ALL operators that
+   *     the device lacks for these requests, each with its reason and what it is needed by
    */
-  public List<Plan> planAll(List<Request> requests) {
+  public List<Plan> planAll(Collection<Request> requests) {
     List<Plan> made = new ArrayList<>();
-    Map<String, String> missing = new LinkedHashMap<>();
+    List<Missing> lacking = new ArrayList<>();
     for (Request r : requests) {
-      try {
-        made.add(plan(r.spec, r.types));
-      } catch (HalException e) {
-        if (e.code() != HalErrorCode.UNSUPPORTED_OPERATOR) {
-          throw e;
+      switch (find(r.spec, r.types)) {
+        case Decided d -> made.add(d.plan);
+        case Missing m -> {
+          missing.put(new Key(m.spec, m.types), m);
+          lacking.add(m);
         }
-        // one line per operator and dtypes: a model asks for the same thing in many shapes
-        missing.putIfAbsent(
-            r.spec.name() + r.types.stream().map(t -> t.dtype() + ":" + t.quant()).toList(),
-            e.what());
       }
     }
-    if (!missing.isEmpty()) {
-      throw unsupported(String.join("; ", missing.values()));
+    if (lacking.isEmpty()) {
+      return made;
+    }
+    List<PlacementReport.Missing> causes = PlacementReport.Missing.causes(lacking);
+    throw unsupported(
+        (causes.size() == 1
+                ? "one operator is missing: "
+                : causes.size() + " operators are missing: ")
+            + String.join("; ", causes.stream().map(PlacementReport.Missing::toString).toList()));
+  }
+
+  /** Plans in the cache, the steps of decompositions included. */
+  public int planCount() {
+    return plans.size();
+  }
+
+  private Outcome find(OperatorSpec spec, List<TensorType> types) {
+    Decided found = plans.get(new Key(spec, types));
+    if (found != null) {
+      return found;
+    }
+    spec.check(types);
+    List<TensorType> own = List.copyOf(types);
+    Outcome made = decide(spec, own);
+    if (made instanceof Decided d) {
+      Decided raced = plans.putIfAbsent(new Key(spec, own), d);
+      return raced == null ? d : raced;
     }
     return made;
   }
 
-  private Decided decide(OperatorSpec spec, List<TensorType> types) {
+  /** The plan of a step of a decomposition; adds to {@code lacking} if there is none. */
+  Optional<Plan> step(OperatorSpec spec, List<TensorType> types, List<Missing> lacking) {
+    return switch (find(spec, types)) {
+      case Decided d -> Optional.of(d.plan);
+      case Missing m -> {
+        lacking.add(m);
+        yield Optional.empty();
+      }
+    };
+  }
+
+  private Outcome decide(OperatorSpec spec, List<TensorType> types) {
     OperatorLibrary library = device.backend().operators();
     String reason = "native version turned off";
     if (policy.allowsNative(device.uri().scheme(), spec)) {
@@ -119,24 +174,26 @@ public final class Planner {
         case Support.Unsupported u -> reason = u.reason() + ": " + u.detail();
       }
     }
-    List<String> missing = new ArrayList<>();
+    List<Missing> parts = List.of();
     if (spec instanceof CompositeSpec composite) {
-      try {
-        OperatorPlan steps = new DecompositionBuilder(this, composite, types).build();
-        return decided(spec, types, Placement.DECOMPOSED, steps, reason);
-      } catch (HalException e) {
-        if (e.code() != HalErrorCode.UNSUPPORTED_OPERATOR) {
-          throw e;
-        }
-        missing.add(e.what());
+      DecompositionBuilder builder = new DecompositionBuilder(this, composite, types);
+      parts = builder.missing();
+      if (parts.isEmpty()) {
+        return decided(spec, types, Placement.DECOMPOSED, builder.build(), reason);
       }
     }
     if (policy.hostOperators().contains(spec.name()) && policy.host().isPresent()) {
       Planner host = new Planner(policy.host().get(), PlacementPolicy.DEFAULT);
-      return decided(spec, types, Placement.HOST, new HostPlan(host, spec, types), reason);
+      try {
+        return decided(spec, types, Placement.HOST, new HostPlan(host, spec, types), reason);
+      } catch (HalException e) {
+        if (e.code() != HalErrorCode.UNSUPPORTED_OPERATOR) {
+          throw e;
+        }
+        reason += "; " + e.what();
+      }
     }
-    String own = spec.name() + " on " + types + " (" + reason + ")";
-    throw unsupported(missing.isEmpty() ? own : own + ", its decomposition needs " + missing);
+    return new Missing(spec, types, reason, parts);
   }
 
   private Decided decided(
@@ -155,7 +212,7 @@ public final class Planner {
         .build();
   }
 
-  /** Every distinct decision so far. */
+  /** Every distinct decision so far, and what was asked for in vain. */
   public PlacementReport report() {
     Map<String, PlacementReport.Decision> distinct = new TreeMap<>();
     for (Decided d : plans.values()) {
@@ -171,9 +228,13 @@ public final class Planner {
                   a.placement(),
                   a.implementation(),
                   a.reason(),
-                  a.example(),
+                  // the same in every run, in whatever order the cache lists its plans
+                  a.example().compareTo(b.example()) <= 0 ? a.example() : b.example(),
                   a.plans() + 1));
     }
-    return new PlacementReport(device.uri().toString(), List.copyOf(distinct.values()));
+    return new PlacementReport(
+        device.uri().toString(),
+        List.copyOf(distinct.values()),
+        PlacementReport.Missing.causes(missing.values()));
   }
 }

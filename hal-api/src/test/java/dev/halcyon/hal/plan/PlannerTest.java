@@ -172,16 +172,32 @@ class PlannerTest {
                                 ids, TensorType.of(DType.I32, 5), TensorType.of(DType.I32, 6))))));
     for (String part :
         List.of(
-            "Linear",
-            "bf16[8x8]",
-            "f16[8x8]",
             "MatMul is turned off",
-            "MoeDispatch",
-            "TopK",
-            "Iota")) {
+            "needed by Linear (operator: no composites here)",
+            "needed by MoeDispatch (operator: no composites here)",
+            "TopK is turned off",
+            "Iota is turned off")) {
       assertTrue(all.what().contains(part), part + " in " + all.what());
     }
     assertFalse(all.what().contains("SwiGlu"));
+    PlacementReport report = p.report();
+    assertEquals(
+        List.of("Iota", "MatMul", "TopK"),
+        report.missing().stream().map(PlacementReport.Missing::operator).distinct().toList());
+    assertTrue(report.summary().endsWith(report.missing().size() + " missing"), report::summary);
+    assertTrue(
+        report.toString().contains("MISSING") && report.toString().contains("needed by Linear"),
+        report::toString);
+    TensorType one = TensorType.of(DType.F32, 1);
+    HalException itself =
+        unsupported(
+            () ->
+                p.planAll(
+                    List.of(
+                        new Planner.Request(
+                            new TopK(1), List.of(ROW, one, one.withDtype(DType.I32))))));
+    assertTrue(itself.what().startsWith("one operator is missing: TopK on "), itself.what());
+    assertFalse(itself.what().contains("needed by"), itself.what());
     assertEquals(
         1, p.planAll(List.of(new Planner.Request(new SwiGlu(), List.of(ROWS, ROWS, ROWS)))).size());
   }

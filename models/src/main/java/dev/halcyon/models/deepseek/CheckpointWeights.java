@@ -5,13 +5,8 @@ import dev.halcyon.hal.DeviceCapabilities.Feature;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.MemoryArena;
-import dev.halcyon.hal.Operators;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.op.Cast;
-import dev.halcyon.hal.op.Dequantize;
-import dev.halcyon.hal.op.Quantize;
-import dev.halcyon.hal.plan.PlacementPolicy;
-import dev.halcyon.hal.plan.Planner;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.QuantScheme;
 import dev.halcyon.hal.tensor.QuantScheme.ScaleFormat;
@@ -33,29 +28,23 @@ final class CheckpointWeights implements WeightSource {
   private static final long SMALL = 1 << 16;
 
   private final Checkpoint checkpoint;
-  private final WeightFormat format;
   private final Optional<Quantization.Fp8> fp8;
   private final MemoryArena arena;
-  private final MemoryArena scratch;
+  private final WeightConversion conversion;
   private final CommandStream stream;
-  private final Operators ops;
   private final LoadProgress progress;
 
   CheckpointWeights(
       Checkpoint checkpoint,
       Quantization quantization,
-      WeightFormat format,
       MemoryArena arena,
-      MemoryArena scratch,
-      CommandStream stream,
+      WeightConversion conversion,
       LoadProgress progress) {
     this.checkpoint = checkpoint;
-    this.format = format;
     this.fp8 = quantization instanceof Quantization.Fp8 q ? Optional.of(q) : Optional.empty();
     this.arena = arena;
-    this.scratch = scratch;
-    this.stream = stream;
-    this.ops = new Operators(new Planner(stream.device(), PlacementPolicy.DEFAULT), stream);
+    this.conversion = conversion;
+    this.stream = conversion.ops().stream();
     this.progress = progress;
   }
 
@@ -75,7 +64,7 @@ final class CheckpointWeights implements WeightSource {
       }
       return t.withScales(placeScales(data, scheme.get(), arena), scheme.get());
     }
-    Tensor target = arena.allocate(wantedType(Shape.of(rows, columns)));
+    Tensor target = arena.allocate(conversion.wantedType(Shape.of(rows, columns)));
     convert(data, scheme, target);
     return target;
   }
@@ -97,7 +86,7 @@ final class CheckpointWeights implements WeightSource {
         isWanted(first, scheme)
             ? TensorType.of(first.dtype(), shape)
                 .withQuant(scheme.isPresent() ? scheme.get() : QuantScheme.NONE)
-            : wantedType(shape);
+            : conversion.wantedType(shape);
     Tensor all = arena.allocate(type);
     for (int i = 0; i < names.size(); i++) {
       CheckpointTensor data = checkpoint.get(names.get(i), rows, columns);
@@ -158,7 +147,7 @@ final class CheckpointWeights implements WeightSource {
       return t;
     }
     Tensor out = arena.allocate(TensorType.of(DType.F32, shape));
-    ops.run(new Cast(), t, out);
+    conversion.ops().run(new Cast(), t, out);
     return out;
   }
 
@@ -207,11 +196,7 @@ final class CheckpointWeights implements WeightSource {
   }
 
   private boolean isWanted(CheckpointTensor data, Optional<QuantScheme.Blocked> scheme) {
-    return format == WeightFormat.NATIVE || scheme.isEmpty() && data.dtype() == format.dtype();
-  }
-
-  private TensorType wantedType(Shape shape) {
-    return TensorType.of(format.dtype(), shape).withQuant(format.scheme());
+    return conversion.isWanted(data.dtype(), scheme.isPresent() ? scheme.get() : QuantScheme.NONE);
   }
 
   private Tensor placeScales(CheckpointTensor data, QuantScheme.Blocked scheme, MemoryArena where) {
@@ -234,25 +219,12 @@ final class CheckpointWeights implements WeightSource {
   }
 
   private void convert(CheckpointTensor data, Optional<QuantScheme.Blocked> scheme, Tensor target) {
+    MemoryArena scratch = conversion.scratch();
     scratch.reset();
     Tensor source = place(data, scratch);
-    Tensor plain = source;
     if (scheme.isPresent()) {
-      plain = scratch.allocate(TensorType.of(DType.F32, data.shape()));
-      ops.run(
-          new Dequantize(),
-          source.withScales(placeScales(data, scheme.get(), scratch), scheme.get()),
-          plain);
+      source = source.withScales(placeScales(data, scheme.get(), scratch), scheme.get());
     }
-    if (!target.type().isQuantized()) {
-      ops.run(new Cast(), plain, target);
-      return;
-    }
-    if (plain.dtype() != DType.F32) {
-      Tensor wide = scratch.allocate(TensorType.of(DType.F32, data.shape()));
-      ops.run(new Cast(), plain, wide);
-      plain = wide;
-    }
-    ops.run(new Quantize(), plain, target);
+    conversion.convert(source, target);
   }
 }

@@ -5,10 +5,9 @@ import dev.halcyon.hal.Device;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.MemoryArena;
-import dev.halcyon.hal.Tensor;
+import dev.halcyon.hal.Operators;
 import dev.halcyon.hal.plan.PlacementReport;
 import dev.halcyon.hal.plan.Planner;
-import dev.halcyon.hal.tensor.TensorType;
 import dev.halcyon.models.checkpoint.Checkpoint;
 import dev.halcyon.models.config.DeepSeekConfig;
 import java.time.Duration;
@@ -29,29 +28,38 @@ public final class DeepSeekModel implements AutoCloseable {
   private final MemoryArena arena;
   private final DeepSeekWeights weights;
   private final Planner planner;
+
+  /** Empty in a rehearsal itself. */
+  private final Optional<Rehearsal> rehearsal;
+
   private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
   private boolean closed;
 
   private DeepSeekModel(
-      Device device,
       DeepSeekConfig config,
       Optional<Checkpoint> checkpoint,
       MemoryArena arena,
       DeepSeekWeights weights,
-      Planner planner) {
-    this.device = device;
+      Planner planner,
+      Optional<Rehearsal> rehearsal) {
+    this.device = planner.device();
     this.config = config;
     this.checkpoint = checkpoint;
     this.arena = arena;
     this.weights = weights;
     this.planner = planner;
+    this.rehearsal = rehearsal;
   }
 
   /**
    * Loads a checkpoint. The model owns {@code checkpoint} from here on, also when this fails.
    *
-   * @throws HalException {@code TENSOR_MISSING}, {@code SHAPE_MISMATCH}, {@code DTYPE_MISMATCH},
-   *     {@code OUT_OF_MEMORY}
+   * <p>Before any weight is read, the whole model is planned: the conversion of its weights and the
+   * steps of {@link LoadOptions#session}.
+   *
+   * @throws HalException {@code UNSUPPORTED_OPERATOR} naming all operators of the model that the
+   *     device lacks, with reasons; {@code TENSOR_MISSING}, {@code SHAPE_MISMATCH}, {@code
+   *     DTYPE_MISMATCH}, {@code ALLOCATION_TOO_LARGE}, {@code OUT_OF_MEMORY}
    */
   public static DeepSeekModel load(
       Device device, DeepSeekConfig config, Checkpoint checkpoint, LoadOptions options) {
@@ -63,15 +71,7 @@ public final class DeepSeekModel implements AutoCloseable {
               config,
               Optional.of(checkpoint),
               options,
-              (arena, scratch, stream) ->
-                  new CheckpointWeights(
-                      checkpoint,
-                      config.quantization(),
-                      options.format(),
-                      arena,
-                      scratch,
-                      stream,
-                      options.progress()));
+              WeightSource.of(checkpoint, config, options.format()));
       complete = true;
       return model;
     } finally {
@@ -81,18 +81,18 @@ public final class DeepSeekModel implements AutoCloseable {
     }
   }
 
-  /** A model of {@code config} with synthetic weights made on the device, for benchmarks. */
+  /**
+   * A model of {@code config} with synthetic weights made on the device, for benchmarks; planned as
+   * {@link #load} does.
+   */
   public static DeepSeekModel random(Device device, DeepSeekConfig config, LoadOptions options) {
     return load(
         device,
         config,
         Optional.empty(),
         options,
-        (arena, scratch, stream) -> new RandomWeights(options.format(), arena, stream));
-  }
-
-  private interface SourceFactory {
-    WeightSource open(MemoryArena arena, MemoryArena scratch, CommandStream stream);
+        (arena, scratch, ops, progress) ->
+            new RandomWeights(options.format(), arena, ops.stream()));
   }
 
   private static DeepSeekModel load(
@@ -100,16 +100,41 @@ public final class DeepSeekModel implements AutoCloseable {
       DeepSeekConfig config,
       Optional<Checkpoint> checkpoint,
       LoadOptions options,
-      SourceFactory factory) {
+      WeightSource.Factory factory) {
+    Rehearsal rehearsal = Rehearsal.of(device, config, factory);
+    boolean complete = false;
+    try {
+      Planner planner = new Planner(device, options.policy());
+      planner.planAll(rehearsal.requests(options.session().orElse(Rehearsal.usual(config))));
+      DeepSeekModel model =
+          place(config, checkpoint, planner, factory, options.progress(), Optional.of(rehearsal));
+      complete = true;
+      return model;
+    } finally {
+      if (!complete) {
+        rehearsal.close();
+      }
+    }
+  }
+
+  /** Puts the weights on the planner's device. */
+  static DeepSeekModel place(
+      DeepSeekConfig config,
+      Optional<Checkpoint> checkpoint,
+      Planner planner,
+      WeightSource.Factory factory,
+      LoadProgress progress,
+      Optional<Rehearsal> rehearsal) {
+    Device device = planner.device();
     MemoryArena arena = device.newArena(MemoryArena.Kind.WEIGHTS, "weights");
     boolean complete = false;
     try (MemoryArena scratch = device.newArena(MemoryArena.Kind.SCRATCH, "weight conversion");
         CommandStream stream = device.newStream("load")) {
-      DeepSeekWeights weights = DeepSeekWeights.load(config, factory.open(arena, scratch, stream));
+      WeightSource source = factory.open(arena, scratch, new Operators(planner, stream), progress);
+      DeepSeekWeights weights = DeepSeekWeights.load(config, source);
       stream.synchronize(LOAD_DEADLINE);
       DeepSeekModel model =
-          new DeepSeekModel(
-              device, config, checkpoint, arena, weights, new Planner(device, options.policy()));
+          new DeepSeekModel(config, checkpoint, arena, weights, planner, rehearsal);
       complete = true;
       return model;
     } finally {
@@ -131,13 +156,22 @@ public final class DeepSeekModel implements AutoCloseable {
     return weights;
   }
 
-  Planner planner() {
-    return planner;
+  /** False for the model of a rehearsal, whose tensors are types without data. */
+  boolean holdsData() {
+    return rehearsal.isPresent();
   }
 
-  /** Every placement decision so far; complete after the first prefill and decode step. */
+  /**
+   * Every placement decision: after loading those of {@link LoadOptions#session}, and those of each
+   * session from its beginning on.
+   */
   public PlacementReport placement() {
     return planner.report();
+  }
+
+  /** Plans made so far, the steps of decompositions included. */
+  public int planCount() {
+    return planner.planCount();
   }
 
   /** Device memory of the weights, without what is used in place from the mapped checkpoint. */
@@ -155,52 +189,27 @@ public final class DeepSeekModel implements AutoCloseable {
    * chosen.
    */
   public long activeBytesPerToken() {
-    long bytes = bytes(weights.norm()) + bytes(weights.head());
-    bytes += weights.embedding().dtype().byteSize(config.hidden());
-    for (DeepSeekWeights.Layer layer : weights.layers()) {
-      DeepSeekWeights.Mla a = layer.attention();
-      bytes += bytes(layer.inputNorm()) + bytes(layer.postNorm()) + bytes(a.kvNorm());
-      bytes += bytes(a.kvA()) + bytes(a.kvB()) + bytes(a.output());
-      bytes +=
-          switch (a.query()) {
-            case DeepSeekWeights.DirectQuery q -> bytes(q.q());
-            case DeepSeekWeights.LatentQuery q -> bytes(q.qA()) + bytes(q.norm()) + bytes(q.qB());
-          };
-      bytes +=
-          switch (layer.feedForward()) {
-            case DeepSeekWeights.Mlp m -> bytes(m);
-            case DeepSeekWeights.Moe m -> {
-              long experts = bytes(m.gate()) + bytes(m.up()) + bytes(m.down());
-              int count = config.moe().orElseThrow().routedExperts();
-              yield bytes(m.router())
-                  + m.shared().map(DeepSeekModel::bytes).orElse(0L)
-                  + experts / count * config.moe().orElseThrow().topK();
-            }
-          };
-    }
-    return bytes;
+    return weights.activeBytesPerToken(config);
   }
 
-  private static long bytes(DeepSeekWeights.Mlp m) {
-    return bytes(m.gate()) + bytes(m.up()) + bytes(m.down());
-  }
-
-  private static long bytes(Tensor t) {
-    if (!t.parts().isEmpty()) {
-      return t.parts().stream().mapToLong(DeepSeekModel::bytes).sum();
-    }
-    TensorType type = t.type();
-    return type.byteSize() + t.scales().map(s -> s.type().byteSize()).orElse(0L);
-  }
-
-  /** A new session. */
+  /**
+   * A new session, with the plans of its steps: decode steps of one and of {@code maxSequences}
+   * sequences, and prefill steps of {@code prefillChunk} tokens, make none afterwards. Steps of
+   * other sizes, such as the end of a prompt that is not a multiple of the chunk, are planned when
+   * they first come.
+   *
+   * @throws HalException {@code UNSUPPORTED_OPERATOR} naming all operators that the device lacks
+   *     for these steps, {@code CONTEXT_OVERFLOW}, {@code ALLOCATION_TOO_LARGE}, {@code
+   *     OUT_OF_MEMORY}
+   */
   public Session newSession(SessionOptions options) {
     if (closed) {
       throw HalException.of(HalErrorCode.USE_AFTER_CLOSE, "the model is closed")
           .on(device.uri().toString())
           .build();
     }
-    Session session = new Session(this, options);
+    rehearsal.ifPresent(r -> planner.planAll(r.requests(options)));
+    Session session = new Session(this, planner, options);
     sessions.add(session);
     return session;
   }
@@ -223,6 +232,7 @@ public final class DeepSeekModel implements AutoCloseable {
           .build();
     }
     closed = true;
+    rehearsal.ifPresent(Rehearsal::close);
     arena.close();
     checkpoint.ifPresent(Checkpoint::close);
   }

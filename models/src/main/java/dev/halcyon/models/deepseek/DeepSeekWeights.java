@@ -1,6 +1,7 @@
 package dev.halcyon.models.deepseek;
 
 import dev.halcyon.hal.Tensor;
+import dev.halcyon.hal.tensor.TensorType;
 import dev.halcyon.models.config.DeepSeekConfig;
 import dev.halcyon.models.config.MoeConfig;
 import java.util.ArrayList;
@@ -149,5 +150,48 @@ record DeepSeekWeights(Tensor embedding, List<Layer> layers, Tensor norm, Tensor
     return IntStream.range(0, m.routedExperts())
         .mapToObj(e -> p + "experts." + e + "." + matrix + ".weight")
         .toList();
+  }
+
+  /**
+   * Weight bytes one token reads in a decode step: everything but the embedding and the experts not
+   * chosen.
+   */
+  long activeBytesPerToken(DeepSeekConfig config) {
+    long bytes = bytes(norm) + bytes(head);
+    bytes += embedding.dtype().byteSize(config.hidden());
+    for (Layer layer : layers) {
+      Mla a = layer.attention();
+      bytes += bytes(layer.inputNorm()) + bytes(layer.postNorm()) + bytes(a.kvNorm());
+      bytes += bytes(a.kvA()) + bytes(a.kvB()) + bytes(a.output());
+      bytes +=
+          switch (a.query()) {
+            case DirectQuery q -> bytes(q.q());
+            case LatentQuery q -> bytes(q.qA()) + bytes(q.norm()) + bytes(q.qB());
+          };
+      bytes +=
+          switch (layer.feedForward()) {
+            case Mlp m -> bytes(m);
+            case Moe m -> {
+              long experts = bytes(m.gate()) + bytes(m.up()) + bytes(m.down());
+              int count = config.moe().orElseThrow().routedExperts();
+              yield bytes(m.router())
+                  + m.shared().map(DeepSeekWeights::bytes).orElse(0L)
+                  + experts / count * config.moe().orElseThrow().topK();
+            }
+          };
+    }
+    return bytes;
+  }
+
+  private static long bytes(Mlp m) {
+    return bytes(m.gate()) + bytes(m.up()) + bytes(m.down());
+  }
+
+  private static long bytes(Tensor t) {
+    if (!t.parts().isEmpty()) {
+      return t.parts().stream().mapToLong(DeepSeekWeights::bytes).sum();
+    }
+    TensorType type = t.type();
+    return type.byteSize() + t.scales().map(s -> s.type().byteSize()).orElse(0L);
   }
 }

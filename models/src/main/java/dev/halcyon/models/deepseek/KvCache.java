@@ -7,6 +7,7 @@ import dev.halcyon.hal.MemoryArena;
 import dev.halcyon.hal.Tensor;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.TensorType;
+import dev.halcyon.models.config.DeepSeekConfig;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -37,7 +38,7 @@ final class KvCache {
     this.blockSize = options.blockSize();
     this.contextLength = options.contextLength();
     this.maxBlocks = Math.ceilDiv(options.contextLength(), blockSize);
-    int total = Math.multiplyExact(maxBlocks, options.maxSequences());
+    int total = Math.toIntExact(positions(options) / blockSize);
     for (int i = 0; i < layerCount; i++) {
       layers.add(
           arena.allocate(TensorType.of(options.cacheDtype(), (long) total * blockSize, rowWidth)));
@@ -53,6 +54,17 @@ final class KvCache {
       free[i] = total - 1 - i;
     }
     this.freeCount = total;
+  }
+
+  /** Positions the pool of a session has room for: whole blocks, for all sequences. */
+  static long positions(SessionOptions options) {
+    long blocks = Math.ceilDiv(options.contextLength(), options.blockSize());
+    return blocks * options.blockSize() * options.maxSequences();
+  }
+
+  /** Bytes of all layers for one position. */
+  static long byteSizePerPosition(DeepSeekConfig config, DType dtype) {
+    return config.layers() * dtype.byteSize(config.latentCacheWidth());
   }
 
   Tensor layer(int index) {

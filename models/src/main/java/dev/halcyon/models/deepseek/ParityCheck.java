@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
@@ -38,6 +39,19 @@ public final class ParityCheck {
     return results;
   }
 
+  /** The session of the longest prompt of {@code golden}, for {@link LoadOptions#session}. */
+  public static SessionOptions largestSession(GoldenFile golden, ParityOptions options) {
+    return golden.prompts().stream()
+        .map(p -> session(p, options))
+        .max(Comparator.comparingInt(SessionOptions::contextLength))
+        .orElseThrow();
+  }
+
+  private static SessionOptions session(GoldenPrompt p, ParityOptions options) {
+    int length = p.tokenIds().length;
+    return options.session(1, length + p.greedyIds().length + 1, length);
+  }
+
   private ParityResult prompt(GoldenPrompt p) {
     float[] expected = golden.logits(p);
     int vocab = expected.length / p.tokenIds().length;
@@ -45,8 +59,7 @@ public final class ParityCheck {
     double worst = 0;
     int agreed = 0;
     int[] greedy;
-    try (Session session =
-        model.newSession(options.session(1, length + p.greedyIds().length + 1))) {
+    try (Session session = model.newSession(session(p, options))) {
       int sequence = session.openSequence();
       int next = 0;
       for (int at = 0; at < length; at += options.prefillChunk()) {
@@ -78,7 +91,7 @@ public final class ParityCheck {
     int rows = b.rows();
     double worst = 0;
     int[][] greedy;
-    try (Session session = model.newSession(options.session(rows, longest + steps + 1))) {
+    try (Session session = model.newSession(options.session(rows, longest + steps + 1, longest))) {
       int[] sequences = new int[rows];
       int[] next = new int[rows];
       for (int r = 0; r < rows; r++) {

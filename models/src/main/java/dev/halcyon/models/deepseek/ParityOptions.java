@@ -38,7 +38,15 @@ public record ParityOptions(
     return new ParityOptions(value, prefillChunk, decode, form, cacheDtype);
   }
 
-  SessionOptions session(int sequences, int contextLength) {
-    return new SessionOptions(sequences, contextLength, 16, prefillChunk, cacheDtype, decode, form);
+  /** A session for prompts of at most {@code promptTokens} tokens. */
+  SessionOptions session(int sequences, int contextLength, int promptTokens) {
+    return new SessionOptions(
+        sequences,
+        contextLength,
+        16,
+        Math.min(prefillChunk, promptTokens),
+        cacheDtype,
+        decode,
+        form);
   }
 }

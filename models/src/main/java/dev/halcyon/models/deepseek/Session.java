@@ -7,6 +7,7 @@ import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.MemoryArena;
 import dev.halcyon.hal.Operators;
 import dev.halcyon.hal.Tensor;
+import dev.halcyon.hal.plan.Planner;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.TensorType;
 import dev.halcyon.models.config.DeepSeekConfig;
@@ -64,7 +65,7 @@ public final class Session implements AutoCloseable {
   private Optional<DecoderStack.Output> output = Optional.empty();
   private boolean closed;
 
-  Session(DeepSeekModel model, SessionOptions options) {
+  Session(DeepSeekModel model, Planner planner, SessionOptions options) {
     this.model = model;
     this.options = options;
     this.config = model.config();
@@ -82,7 +83,7 @@ public final class Session implements AutoCloseable {
     this.stream = model.device().newStream("session");
     this.memory = model.device().newArena(MemoryArena.Kind.PERSISTENT, "KV cache");
     this.scratch = model.device().newArena(MemoryArena.Kind.SCRATCH, "activations");
-    this.ops = new Operators(model.planner(), stream);
+    this.ops = new Operators(planner, stream);
     this.stack = new DecoderStack(config, model.weights(), options.blockSize());
     this.hostLogits = hostArena.allocate(4L * config.vocab(), 64);
     this.hostArgmax = hostArena.allocate(4, 4);
@@ -90,9 +91,14 @@ public final class Session implements AutoCloseable {
     try {
       this.cache =
           new KvCache(memory, hostArena, config.layers(), config.latentCacheWidth(), options);
-      RotaryTable rotary = config.rotaryTable();
-      this.cos = upload(rotary.cos(0, options.contextLength()));
-      this.sin = upload(rotary.sin(0, options.contextLength()));
+      TensorType table = TensorType.of(DType.F32, options.contextLength(), config.qkRope() / 2);
+      this.cos = memory.allocate(table);
+      this.sin = memory.allocate(table);
+      if (model.holdsData()) {
+        RotaryTable rotary = config.rotaryTable();
+        upload(rotary.cos(0, options.contextLength()), cos);
+        upload(rotary.sin(0, options.contextLength()), sin);
+      }
       complete = true;
     } finally {
       if (!complete) {
@@ -101,11 +107,8 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  private Tensor upload(float[] values) {
-    Tensor t =
-        memory.allocate(TensorType.of(DType.F32, options.contextLength(), config.qkRope() / 2));
-    stream.upload(MemorySegment.ofArray(values), t);
-    return t;
+  private void upload(float[] values, Tensor target) {
+    stream.upload(MemorySegment.ofArray(values), target);
   }
 
   public DeepSeekModel model() {
@@ -143,7 +146,8 @@ public final class Session implements AutoCloseable {
 
   /**
    * Runs new tokens of one sequence in chunks of at most {@code prefillChunk}; row 0 is the last
-   * token.
+   * token. Whole chunks are planned already; a shorter one at the end is planned the first time a
+   * chunk of its length comes.
    *
    * @throws HalException {@code CONTEXT_OVERFLOW} before anything ran, if they do not fit
    */
@@ -260,6 +264,45 @@ public final class Session implements AutoCloseable {
     cache.uploadTable(stream);
     stream.replay(g.graph());
     output = Optional.of(g.output);
+  }
+
+  /**
+   * Runs the steps whose plans {@link DeepSeekModel#newSession} promises, on a session of a
+   * rehearsal. Each is run at the lowest and at the highest position it can have: the cheaper form
+   * of attention changes at most once between them, because the costs of both are linear in the
+   * position.
+   */
+  void rehearse() {
+    int context = options.contextLength();
+    int chunk = Math.min(options.prefillChunk(), context);
+    int first = cache.openSequence();
+    for (int position : new int[] {0, context - chunk}) {
+      moveTo(first, position);
+      forward(List.of(new Chunk(first, new int[chunk])), Logits.LAST, Trace.NONE);
+    }
+    if (context == 1) {
+      return; // one position is the prompt's: nothing can be decoded
+    }
+    int[] all = new int[options.maxSequences()];
+    all[0] = first;
+    for (int i = 1; i < all.length; i++) {
+      all[i] = cache.openSequence();
+    }
+    for (int[] batch : new int[][] {{first}, all}) {
+      for (int position : new int[] {1, context - 1}) {
+        for (int s : batch) {
+          moveTo(s, position);
+        }
+        decode(batch, new int[batch.length]);
+      }
+    }
+  }
+
+  private void moveTo(int sequence, int position) {
+    cache.truncate(sequence, position);
+    while (cache.length(sequence) < position) {
+      cache.append(sequence);
+    }
   }
 
   private DecodeGraph graph(int tokens) {

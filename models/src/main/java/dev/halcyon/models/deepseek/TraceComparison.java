@@ -26,7 +26,7 @@ final class TraceComparison {
     int tokens = prompt.tokenIds().length;
     Map<String, float[]> seen = new LinkedHashMap<>();
     Map<String, int[]> routed = new LinkedHashMap<>();
-    try (Session session = model.newSession(options.session(1, tokens))) {
+    try (Session session = model.newSession(options.session(1, tokens, tokens))) {
       int sequence = session.openSequence();
       session.step(
           List.of(new Session.Chunk(sequence, prompt.tokenIds())),

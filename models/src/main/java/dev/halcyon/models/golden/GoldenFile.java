@@ -11,9 +11,12 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
@@ -36,6 +39,7 @@ public final class GoldenFile implements AutoCloseable {
   private final Optional<GoldenFp8> fp8;
   private final double softmaxScale;
   private final SafetensorsFile tensors;
+  private final Map<String, Double> routerMargins;
 
   private GoldenFile(Path file, JsonNode root, SafetensorsFile tensors) {
     this.file = file;
@@ -45,6 +49,7 @@ public final class GoldenFile implements AutoCloseable {
     this.prompts = readPrompts(root.path("prompts"));
     this.batch2 = readBatch(root, "batch2");
     this.ragged2 = readBatch(root, "ragged2");
+    this.routerMargins = readRouterMargins(root);
     JsonNode q = root.path("fp8");
     this.fp8 =
         q.isObject()
@@ -125,6 +130,25 @@ public final class GoldenFile implements AutoCloseable {
               number(p, "greedy_min_top1_top2_gap")));
     }
     return List.copyOf(all);
+  }
+
+  /** By prompt; the file gives one number for all of them, or two kinds for each. */
+  private static Map<String, Double> readRouterMargins(JsonNode root) {
+    Map<String, Double> margins = new HashMap<>();
+    JsonNode common = root.path("router_gap");
+    for (JsonNode p : root.path("prompts")) {
+      JsonNode own = p.path("router_margin");
+      double margin =
+          own.isObject()
+              ? Math.min(
+                  own.path("expert").asDouble(Double.POSITIVE_INFINITY),
+                  own.path("group").asDouble(Double.POSITIVE_INFINITY))
+              : common.asDouble(Double.POSITIVE_INFINITY);
+      if (Double.isFinite(margin)) {
+        margins.put(p.path("name").asString(""), margin);
+      }
+    }
+    return margins;
   }
 
   private Optional<GoldenBatch> readBatch(JsonNode root, String field) {
@@ -216,6 +240,16 @@ public final class GoldenFile implements AutoCloseable {
         .filter(p -> p.name().equals(name))
         .findFirst()
         .orElseThrow(() -> invalid("there is no prompt '" + name + "'"));
+  }
+
+  /**
+   * The smallest distance, over tokens and layers of a prompt, between the scores of the last
+   * expert or group that the reference chose and the first that it did not; empty if the file does
+   * not say.
+   */
+  public OptionalDouble routerMargin(GoldenPrompt prompt) {
+    Double margin = routerMargins.get(prompt.name());
+    return margin == null ? OptionalDouble.empty() : OptionalDouble.of(margin);
   }
 
   /**

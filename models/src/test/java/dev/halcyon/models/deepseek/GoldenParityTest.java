@@ -12,12 +12,12 @@ import dev.halcyon.hal.HalRegistry;
 import dev.halcyon.hal.plan.Placement;
 import dev.halcyon.hal.plan.PlacementPolicy;
 import dev.halcyon.hal.plan.PlacementReport;
+import dev.halcyon.hal.testing.Requirements;
 import dev.halcyon.models.checkpoint.Checkpoint;
 import dev.halcyon.models.config.ConfigReader;
 import dev.halcyon.models.config.DeepSeekConfig;
 import dev.halcyon.models.golden.GoldenFile;
 import dev.halcyon.models.testing.GoldenResources;
-import dev.halcyon.models.testing.Requirements;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,6 +25,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Every golden model on every device, in every manner of execution, against the official
@@ -126,6 +127,35 @@ final class GoldenParityTest {
         variant,
         PlacementPolicy.DECOMPOSED,
         List.of(ParityOptions.DEFAULT.withPrefillChunk(7).withForm(SessionOptions.Form.EXPANDED)));
+  }
+
+  /** The asynchronous device: native graphs, few composites of its own, late commands. */
+  @ParameterizedTest(name = "{0} on emulated://0")
+  @ValueSource(
+      strings = {
+        "dsv2-tiny/bf16",
+        "dsv3-tiny/fp32",
+        "dsv3-tiny/bf16",
+        "moonlight-tiny/bf16",
+        "dsv3-fp8-tiny/fp8",
+        "odd-v3-tiny/bf16"
+      })
+  void emulatedDeviceMatches(String variant) {
+    PlacementReport report =
+        check("emulated://0", variant, PlacementPolicy.DEFAULT, List.of(ParityOptions.DEFAULT));
+    assertTrue(report.count(Placement.NATIVE) >= 5, report::toString);
+    assertTrue(report.count(Placement.DECOMPOSED) >= 5, report::toString);
+  }
+
+  @ParameterizedTest(name = "seed {0}")
+  @ValueSource(ints = {1, 2})
+  void delaysChangeNothing(int seed) {
+    check(
+        "emulated://1",
+        DeviceOptions.DEFAULT.with("seed", seed),
+        "dsv3-tiny/bf16",
+        PlacementPolicy.DECOMPOSED,
+        List.of(ParityOptions.DEFAULT.withPrefillChunk(7)));
   }
 
   private static PlacementReport check(

@@ -3,8 +3,8 @@ package dev.halcyon.models.tokenizer;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import dev.halcyon.hal.testing.Requirements;
 import dev.halcyon.models.testing.GoldenResources;
-import dev.halcyon.models.testing.Requirements;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,4 +1,4 @@
-package dev.halcyon.models.testing;
+package dev.halcyon.hal.testing;
 
 import static org.junit.jupiter.api.Assertions.fail;
 import static org.junit.jupiter.api.Assumptions.abort;
@@ -15,15 +15,19 @@ import java.util.Arrays;
 public final class Requirements {
   private Requirements() {}
 
-  /** Goes on if {@code uri} is a device of this machine; its scheme is the facility. */
+  /** Goes on if the backend of {@code uri} has a device; its scheme is the facility. */
   public static void requireDevice(String uri) {
-    String backend = DeviceUri.parse(uri).scheme();
+    requireBackend(DeviceUri.parse(uri).scheme());
+  }
+
+  /** Goes on if the backend, one of the class path, has a device; its name is the facility. */
+  public static void requireBackend(String name) {
     HalRegistry.Probed probed =
         HalRegistry.discover().probeAll().stream()
-            .filter(p -> p.backend().equals(backend))
+            .filter(p -> p.backend().equals(name))
             .findFirst()
-            .orElseThrow(() -> new AssertionError("no backend " + backend + " on the class path"));
-    require(backend, !probed.devices().isEmpty(), probed.probe().toString());
+            .orElseThrow(() -> new AssertionError("no backend " + name + " on the class path"));
+    require(name, !probed.devices().isEmpty(), probed.probe().toString());
   }
 
   /** Goes on if {@code condition}; otherwise skips or fails the calling test. */

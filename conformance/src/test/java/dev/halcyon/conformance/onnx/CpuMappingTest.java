@@ -1,0 +1,7 @@
+package dev.halcyon.conformance.onnx;
+
+class CpuMappingTest extends OperatorMappings {
+  CpuMappingTest() {
+    super("cpu://");
+  }
+}

@@ -1,0 +1,7 @@
+package dev.halcyon.conformance.onnx;
+
+class OpenClMappingTest extends OperatorMappings {
+  OpenClMappingTest() {
+    super("opencl://0");
+  }
+}
