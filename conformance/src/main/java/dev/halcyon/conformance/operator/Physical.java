@@ -37,8 +37,9 @@ record Physical(Shape shape, long firstRow, long firstColumn) {
   private static Physical sliced(TensorType type) {
     Shape s = type.shape();
     if (type.quant() instanceof QuantScheme.Blocked b) {
-      long behind = s.dim(-2) % b.blockRows() == 0 ? b.blockRows() : 0;
-      return new Physical(s.with(-2, b.blockRows() + s.dim(-2) + behind), b.blockRows(), 0);
+      // a view may end inside a block of scales only where the tensor ends
+      long after = s.dim(-2) % b.blockRows() == 0 ? b.blockRows() : 0;
+      return new Physical(s.with(-2, b.blockRows() + s.dim(-2) + after), b.blockRows(), 0);
     }
     Shape wide = s.with(-1, s.dim(-1) + PAD_COLUMNS);
     return s.rank() < 2
