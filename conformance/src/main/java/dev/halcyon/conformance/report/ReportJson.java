@@ -9,6 +9,8 @@ import java.time.Duration;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
+import tools.jackson.core.util.DefaultIndenter;
+import tools.jackson.core.util.DefaultPrettyPrinter;
 import tools.jackson.databind.DeserializationContext;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
@@ -21,8 +23,8 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.module.SimpleModule;
 
 /**
- * {@code results.json}: a {@link RunReport} field by field, durations in seconds, null where there
- * is no value.
+ * {@code results.json}: a {@link RunReport} field by field, a case to a line, durations in seconds,
+ * null where there is no value.
  */
 public final class ReportJson {
   private static final JsonMapper MAPPER =
@@ -30,6 +32,10 @@ public final class ReportJson {
           .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
           .disable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
           .enable(SerializationFeature.INDENT_OUTPUT)
+          .defaultPrettyPrinter(
+              new DefaultPrettyPrinter()
+                  .withObjectIndenter(DefaultPrettyPrinter.FixedSpaceIndenter.instance())
+                  .withArrayIndenter(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE.withLinefeed("\n")))
           .addModule(
               new SimpleModule()
                   .addSerializer(Duration.class, new SecondsSerializer())
@@ -64,6 +70,9 @@ public final class ReportJson {
    *     written by a version of Halcyon with another schema
    */
   public static RunReport read(Path file) {
+    if (!Files.isRegularFile(file)) {
+      throw invalid(file, "does not exist");
+    }
     try {
       JsonNode root = MAPPER.readTree(Files.readString(file));
       JsonNode schema = root.path("schema");
@@ -76,7 +85,7 @@ public final class ReportJson {
       }
       return MAPPER.treeToValue(root, RunReport.class);
     } catch (IOException e) {
-      throw invalid(file, "cannot be read: " + e.getClass().getSimpleName());
+      throw invalid(file, "cannot be read: " + e.getMessage());
     } catch (JacksonException e) {
       throw invalid(file, "is no conformance report: " + e.getOriginalMessage());
     }

@@ -13,6 +13,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
@@ -42,6 +43,7 @@ public final class SupportMatrix {
   /** What the cases of one operator and dtype came to. */
   public static final class Cell {
     private final Map<Placement, Long> placements = new EnumMap<>(Placement.class);
+    private final Map<Placement, Long> densePlacements = new EnumMap<>(Placement.class);
     private final Map<Status, Long> statuses = new EnumMap<>(Status.class);
     private OptionalDouble headroom = OptionalDouble.empty();
     private long exact;
@@ -49,7 +51,11 @@ public final class SupportMatrix {
     private void add(CaseReport r) {
       statuses.merge(r.status(), 1L, Long::sum);
       if (!r.caseId().parameters().containsKey("via") && !r.placement().isEmpty()) {
-        placements.merge(Placement.valueOf(r.placement()), 1L, Long::sum);
+        Placement placement = Placement.valueOf(r.placement());
+        placements.merge(placement, 1L, Long::sum);
+        if (r.caseId().parameter("layout").equals("dense")) {
+          densePlacements.merge(placement, 1L, Long::sum);
+        }
       }
       if (r.headroom().isPresent()) {
         headroom = OptionalDouble.of(Math.max(headroom.orElse(0), r.headroom().getAsDouble()));
@@ -61,6 +67,11 @@ public final class SupportMatrix {
     /** Cases that the device preferred to run like this; those told to decompose do not count. */
     public long count(Placement placement) {
       return placements.getOrDefault(placement, 0L);
+    }
+
+    /** Whether every case with dense operands ran natively, and there was one. */
+    public boolean isDenseNative() {
+      return densePlacements.keySet().equals(Set.of(Placement.NATIVE));
     }
 
     public long count(Status status) {
@@ -158,11 +169,16 @@ public final class SupportMatrix {
     return narrowest.map(SupportMatrix::name).orElse(ANY);
   }
 
-  /** A dtype's name, alone or followed by its scheme: {@code i8_per_channel}. */
+  /**
+   * A dtype's name, alone or followed by its scheme: {@code i8_rows}; {@code fp8} is the one format
+   * of 8 bits.
+   */
   private static Optional<DType> parse(String value) {
-    return ORDER.stream()
-        .filter(d -> value.equals(name(d)) || value.matches(name(d) + "[_.+-].*"))
-        .findFirst();
+    String begin = value.split("[_.+-]", 2)[0];
+    if (begin.equals("fp8")) {
+      return Optional.of(DType.F8_E4M3FN);
+    }
+    return ORDER.stream().filter(d -> value.equals(name(d)) || begin.equals(name(d))).findFirst();
   }
 
   private static String name(DType d) {

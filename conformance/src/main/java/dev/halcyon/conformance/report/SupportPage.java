@@ -22,9 +22,10 @@ public final class SupportPage {
     page.append(
         """
         Made by `halcyon conformance support` from the results of the conformance kit; do not edit. Which operators each
-        device runs natively, which by their decomposition into primitives, and which not at all. "partly": it depends on
-        shapes, layouts or the other operands' types. A case with operands of several dtypes counts for the narrowest of
-        them.
+        device runs natively, which by their decomposition into primitives, and which not at all. "views decomposed": dense
+        operands run natively, some slices, transposes and broadcasts by decomposition. "partly": it depends on shapes,
+        attributes or the other operands' types. A case with operands of several dtypes counts for the narrowest of them;
+        "any" is an operator without a choice of dtype.
 
         """);
     page.append("| operator | dtype |");
@@ -58,6 +59,9 @@ public final class SupportPage {
     }
     if (c.count(Status.NOT_SUPPORTED) > 0) {
       words.add("not supported");
+    }
+    if (words.equals(List.of("native", "decomposed")) && c.isDenseNative()) {
+      return "native; views decomposed";
     }
     return words.size() > 1 ? "partly " + String.join(", ", words) : String.join("", words);
   }

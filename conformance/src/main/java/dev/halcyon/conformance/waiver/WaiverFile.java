@@ -48,11 +48,14 @@ public final class WaiverFile {
   }
 
   private List<Waiver> read() {
+    if (!Files.isRegularFile(file)) {
+      throw invalid(0, "does not exist");
+    }
     String text;
     try {
       text = Files.readString(file);
     } catch (IOException e) {
-      throw invalid(0, "cannot be read: " + e.getClass().getSimpleName());
+      throw invalid(0, "cannot be read: " + e.getMessage());
     }
     List<Waiver> waivers = new ArrayList<>();
     try (JsonParser parser = MAPPER.createParser(text)) {

@@ -79,7 +79,7 @@ class WaiverFileTest {
   void missingFileAndNoJsonAreNamed() throws IOException {
     HalException missing =
         assertThrows(HalException.class, () -> WaiverFile.read(temp.resolve("none.json")));
-    assertTrue(missing.getMessage().contains("cannot be read"), missing.getMessage());
+    assertTrue(missing.getMessage().contains("does not exist"), missing.getMessage());
     Path broken = write("[\n{\"device\": ");
     HalException e = assertThrows(HalException.class, () -> WaiverFile.read(broken));
     assertTrue(e.getMessage().contains("is not JSON"), e.getMessage());
