@@ -58,6 +58,18 @@ enum Fault {
   EMPTY_SUM_SKIPPED("hal:op/MatMul:a=f32,b=f32,m=2,k=0,n=3,layout=dense"),
   /** The norm divides by one element less. */
   NORM_OFF_BY_ONE("hal:op/RmsNorm:weight=f32,t=3,n=100,layout=dense"),
+  /** NaN becomes 0. */
+  NAN_FLUSHED("hal:op/Unary:op=neg,data=special,shape=3x67,layout=dense"),
+  /** Subnormal numbers are claimed to be kept and flushed. */
+  SUBNORMALS_FLUSHED("hal:op/Unary:op=neg,data=subnormal,shape=501,layout=dense"),
+  /** The last of equal maxima is taken. */
+  TIE_ORDER("hal:op/ArgMax:data=ties,shape=7,layout=dense"),
+  /** Equal values of a top-k come in descending order of index. */
+  TOP_K_UNSTABLE("hal:op/TopK:k=2,data=ties,shape=2,layout=dense"),
+  /** A block is scaled like the one before it. */
+  STALE_SCALE_BLOCK("hal:op/Dequantize:weight=fp8_128x128,shape=5x129,layout=dense"),
+  /** The last column of a block is scaled like the next block. */
+  QUANT_GROUP_OFF_BY_ONE("hal:op/Dequantize:weight=fp8_128x128,shape=5x129,layout=dense"),
   /** The bias that corrects the choice of experts is added to their weights. */
   BIAS_ON_GATE_WEIGHTS(
       "hal:op/MoeGating:data=spread,tokens=3,experts=15,groups=5,kept=2,k=4,rule=max,scoring=softmax,choice=biased,normalization=sum,layout=dense"),
@@ -67,9 +79,24 @@ enum Fault {
   /** Ids and weights of experts are in different orders. */
   EXPERTS_UNPAIRED(
       "hal:op/MoeGating:data=spread,tokens=3,experts=7,groups=1,kept=1,k=3,rule=max,scoring=softmax,choice=scores,normalization=none,layout=dense"),
+  /** Interleaved pairs are rotated as halves. */
+  ROPE_HALF_SPLIT(
+      "hal:op/RotaryEmbedding:pairs=interleaved,positions=random,t=3,h=2,d=12,offset=0,dim=12,p=9,layout=dense"),
   /** The scale of attention scores, with YaRN's mscale in it, is not applied. */
   ATTENTION_SCALE_MISSING(
-      "hal:op/MlaAttention:batch=decode1,block=1,cache=f32,heads=4,latent=16,rope=8,layout=dense");
+      "hal:op/MlaAttention:batch=decode1,block=1,cache=f32,heads=4,latent=16,rope=8,layout=dense"),
+  /** A softmax does not subtract its maximum. */
+  SOFTMAX_WITHOUT_MAX(
+      "hal:op/MaskedSoftmax:scale=1.0,data=large,lengths=random,shape=5x64,of=5,layout=dense"),
+  /** A negative row number gives row 0 instead of zeros. */
+  NEGATIVE_ROW_CLAMPED("hal:op/Gather:dtype=f32,table=7x17,indices=5,layout=dense"),
+  /** Of equal row numbers only the last is added. */
+  SCATTER_LOSES_DUPLICATES("hal:op/ScatterAdd:dtype=f32,data=uniform,m=5,w=17,n=9,layout=dense"),
+  /** A cast to bf16 truncates. */
+  TRUNCATING_CAST("hal:op/Cast:from=f32,to=bf16,data=special,shape=1,layout=dense"),
+  /** A fused product does not add the residual. */
+  RESIDUAL_FORGOTTEN(
+      "hal:op/Linear:weight=f32,epilogue=residual,data=uniform,m=1,k=96,n=33,layout=dense");
 
   private final String caughtBy;
 

@@ -38,7 +38,11 @@ class FaultyDeviceTest {
   }
 
   static Subject subject(Optional<Fault> fault) {
-    return new Subject(() -> new Device(new FaultyDevice(open(OPTIONS), fault)));
+    DeviceOptions options =
+        fault.isPresent() && fault.get() == Fault.SUBNORMALS_FLUSHED
+            ? OPTIONS.with("features", "native_graphs+zero_copy_import+stacked_parts")
+            : OPTIONS;
+    return new Subject(() -> new Device(new FaultyDevice(open(options), fault)));
   }
 
   private static List<CaseResult> run(Optional<Fault> fault, Fault query) {

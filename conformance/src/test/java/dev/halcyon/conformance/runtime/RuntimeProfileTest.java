@@ -15,6 +15,7 @@ import dev.halcyon.hal.DeviceOptions;
 import dev.halcyon.hal.DeviceUri;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalRegistry;
+import dev.halcyon.hal.testing.Requirements;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -67,6 +68,7 @@ class RuntimeProfileTest {
   @ParameterizedTest
   @ValueSource(strings = {"cpu://", "opencl://0"})
   void realDevicesMeetIt(String uri) {
+    Requirements.requireDevice(uri);
     assertMet(run(uri, DeviceOptions.DEFAULT));
   }
 
