@@ -84,8 +84,7 @@ class ConformanceCommandTest {
   @Test
   void failureExitsWithOneAndSaysHowToRepeatIt() throws IOException {
     String golden = wrongGolden().toString();
-    Command.Result r =
-        run("--golden", golden, "--filter", "hal:model/wrong-tiny:check=logits");
+    Command.Result r = run("--golden", golden, "--filter", "hal:model/wrong-tiny:check=logits");
     assertEquals(ExitCode.DISAGREEMENT, r.code(), r.err());
     assertTrue(r.out().contains("FAIL hal:model/wrong-tiny:weights=bf16,check=logits"), r.out());
     assertTrue(r.out().contains("1 logits are wrong; chat[0, 77]"), r.out());
@@ -116,7 +115,11 @@ class ConformanceCommandTest {
         ]
         """;
     String[] args = {
-      "--golden", golden, "--filter", "hal:model/wrong-tiny:check=logits", "--waivers",
+      "--golden",
+      golden,
+      "--filter",
+      "hal:model/wrong-tiny:check=logits",
+      "--waivers",
       waivers.toString()
     };
     Files.writeString(waivers, text.formatted("2999-12-31"));
@@ -135,8 +138,7 @@ class ConformanceCommandTest {
     Command.Result r = run("--device", "opencl://99", "--filter", ONE);
     assertEquals(ExitCode.DEVICE_UNAVAILABLE, r.code(), r.err());
     assertTrue(r.complaint().contains("opencl://99"), r.err());
-    Command.Result unknown =
-        run("--device", "cpu://", "--device", "nothing://0", "--filter", ONE);
+    Command.Result unknown = run("--device", "cpu://", "--device", "nothing://0", "--filter", ONE);
     assertEquals(ExitCode.DEVICE_UNAVAILABLE, unknown.code(), unknown.err());
     assertEquals("", unknown.out());
   }

@@ -188,7 +188,8 @@ public final class Supervisor implements AutoCloseable {
   private String where() {
     String at =
         Arrays.stream(worker[0].getStackTrace())
-            .filter(e -> !e.getClassName().startsWith("java.") && !e.getClassName().startsWith("jdk."))
+            .filter(
+                e -> !e.getClassName().startsWith("java.") && !e.getClassName().startsWith("jdk."))
             .limit(FRAMES)
             .map(e -> e.getClassName() + "." + e.getMethodName() + ":" + e.getLineNumber())
             .collect(Collectors.joining(" < "));

@@ -63,7 +63,8 @@ class SupervisorTest {
       assertEquals(Status.ERROR, hung.status());
       String message = ((Outcome.Fault) hung.outcome()).cause().getMessage();
       assertTrue(message.contains("test:hang did not return"), message);
-      assertTrue(message.contains("0.3 s; it was at dev.halcyon.conformance.SupervisorTest"), message);
+      assertTrue(
+          message.contains("0.3 s; it was at dev.halcyon.conformance.SupervisorTest"), message);
       CaseResult next = supervisor.run(GOOD);
       assertEquals(Status.NOT_RUN, next.status());
       assertTrue(((Outcome.NotRun) next.outcome()).reason().contains("test:hang"));

@@ -78,20 +78,46 @@ public final class MlaAttentionCases implements OperatorSource {
         .flatMap(
             c ->
                 Stream.of(
-                    attention(c, new int[] {128, 512, 64}, one, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {16, 512, 64}, decode, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {4, 48, 16}, longer, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {2, 12, 4}, rows, Scores.PLAIN, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {4, 48, 16}, PagedBatch.none(), Scores.PLAIN, OperatorDefinition.Extent.DENSE),
-                    attention(c, new int[] {5, 40, 12}, PagedBatch.prompts(), Scores.PLAIN, OperatorDefinition.Extent.DENSE)));
+                    attention(
+                        c,
+                        new int[] {128, 512, 64},
+                        one,
+                        Scores.PLAIN,
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
+                        c,
+                        new int[] {16, 512, 64},
+                        decode,
+                        Scores.PLAIN,
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
+                        c,
+                        new int[] {4, 48, 16},
+                        longer,
+                        Scores.PLAIN,
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
+                        c,
+                        new int[] {2, 12, 4},
+                        rows,
+                        Scores.PLAIN,
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
+                        c,
+                        new int[] {4, 48, 16},
+                        PagedBatch.none(),
+                        Scores.PLAIN,
+                        OperatorDefinition.Extent.DENSE),
+                    attention(
+                        c,
+                        new int[] {5, 40, 12},
+                        PagedBatch.prompts(),
+                        Scores.PLAIN,
+                        OperatorDefinition.Extent.DENSE)));
   }
 
   private static OperatorDefinition attention(
-      DType cache,
-      int[] size,
-      PagedBatch batch,
-      Scores scores,
-      OperatorDefinition.Extent extent) {
+      DType cache, int[] size, PagedBatch batch, Scores scores, OperatorDefinition.Extent extent) {
     int tokens = batch.tokenCount();
     int heads = size[0];
     int latent = size[1];

@@ -152,7 +152,9 @@ public final class MoeFfnCases implements OperatorSource {
     double in = 3 / Math.sqrt(s.hidden);
     inputs.add(WeightFormat.withoutUnused(w.draw(d, in, s.experts, s.inter, s.hidden), used));
     inputs.add(WeightFormat.withoutUnused(w.draw(d, in, s.experts, s.inter, s.hidden), used));
-    inputs.add(WeightFormat.withoutUnused(w.draw(d, 3 / Math.sqrt(s.inter), s.experts, s.hidden, s.inter), used));
+    inputs.add(
+        WeightFormat.withoutUnused(
+            w.draw(d, 3 / Math.sqrt(s.inter), s.experts, s.hidden, s.inter), used));
     if (spec.shared() == Shared.SHARED) {
       inputs.add(w.draw(d, in, s.wide, s.hidden));
       inputs.add(w.draw(d, in, s.wide, s.hidden));

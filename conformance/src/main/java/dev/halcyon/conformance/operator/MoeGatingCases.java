@@ -161,8 +161,7 @@ public final class MoeGatingCases implements OperatorSource {
 
   private static Stream<OperatorDefinition> none() {
     Geometry g = GEOMETRIES[2];
-    return attributes(g)
-        .map(s -> gating(g, s, Data.SPREAD, 0, OperatorDefinition.Extent.DENSE));
+    return attributes(g).map(s -> gating(g, s, Data.SPREAD, 0, OperatorDefinition.Extent.DENSE));
   }
 
   private record Model(Geometry geometry, MoeGating spec) {}

@@ -81,8 +81,7 @@ final class OperatorCase implements ConformanceCase {
 
   @Override
   public Outcome run(Subject subject) {
-    if (layout == Layout.STACKED
-        && !subject.device().capabilities().has(Feature.STACKED_PARTS)) {
+    if (layout == Layout.STACKED && !subject.device().capabilities().has(Feature.STACKED_PARTS)) {
       return new Outcome.NotSupported("the device has no " + Feature.STACKED_PARTS);
     }
     List<Layout> layouts = layouts();

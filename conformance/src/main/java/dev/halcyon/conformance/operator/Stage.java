@@ -49,7 +49,8 @@ final class Stage {
   }
 
   private void add(TensorType type, Optional<HostTensor> content, Layout layout) {
-    actors.add(layout == Layout.STACKED ? stack(content.orElseThrow()) : one(type, content, layout));
+    actors.add(
+        layout == Layout.STACKED ? stack(content.orElseThrow()) : one(type, content, layout));
   }
 
   /** Parts with guards between them. */

@@ -49,8 +49,10 @@ record WeightFormat(String name, DType dtype, QuantScheme scheme) {
     return TensorType.of(dtype, dims).withQuant(scheme);
   }
 
-  /** Random elements of magnitude up to about {@code amplitude}, where scales allow; each block
-   * another scale, of either sign for integers. */
+  /**
+   * Random elements of magnitude up to about {@code amplitude}, where scales allow; each block
+   * another scale, of either sign for integers.
+   */
   HostTensor draw(Draw draw, double amplitude, long... dims) {
     HostTensor data =
         switch (dtype) {

@@ -70,8 +70,7 @@ class MutationTest {
   }
 
   private static Mistake attention(String name, String query, Function<Attention, Oracle> wrong) {
-    return new Mistake(
-        name, new AttentionCases(), query, d -> wrong.apply((Attention) d.spec()));
+    return new Mistake(name, new AttentionCases(), query, d -> wrong.apply((Attention) d.spec()));
   }
 
   private static Mistake contents(
@@ -79,7 +78,8 @@ class MutationTest {
     return new Mistake(name, source, query, d -> c -> d.oracle().expect(wrong.apply(c)));
   }
 
-  private static Mistake gating(String name, String query, Function<MoeGating, GatingOracle> wrong) {
+  private static Mistake gating(
+      String name, String query, Function<MoeGating, GatingOracle> wrong) {
     return new Mistake(
         name,
         new MoeGatingCases(),
@@ -108,7 +108,8 @@ class MutationTest {
             "hal:op/*:batch=prompt21,scores=plain",
             c ->
                 c.with(
-                    5, map(c.get(5), i -> Math.min(c.get(5).stored()[i] + 1, c.get(5).size() - 1)))),
+                    5,
+                    map(c.get(5), i -> Math.min(c.get(5).stored()[i] + 1, c.get(5).size() - 1)))),
         contents(
             "a token does not see its own position",
             new AttentionCases(),
@@ -222,9 +223,7 @@ class MutationTest {
             "negative slots count from the end",
             source,
             "hal:op/*:slots=some,raw=normal,rows=40",
-            c ->
-                c.with(
-                    5, map(c.get(5), i -> (c.get(5).stored()[i] + 40) % 40))),
+            c -> c.with(5, map(c.get(5), i -> (c.get(5).stored()[i] + 40) % 40))),
         contents(
             "angles of position 0",
             source,
@@ -261,9 +260,7 @@ class MutationTest {
         gating(
             "weights are not normalised",
             "hal:op/*:data=spread,normalization=sum,experts=256",
-            s ->
-                new GatingOracle(
-                    with(s, s.groupRule(), MoeGating.Normalization.NONE, s.scale()))),
+            s -> new GatingOracle(with(s, s.groupRule(), MoeGating.Normalization.NONE, s.scale()))),
         gating(
             "weights are not scaled",
             "hal:op/*:data=spread",
@@ -287,8 +284,7 @@ class MutationTest {
                 c -> {
                   List<Expected> right = d.oracle().expect(c);
                   double last = c.get(0).shape().dim(1) - 1;
-                  double[] ids =
-                      Arrays.stream(right.get(1).value()).map(id -> last - id).toArray();
+                  double[] ids = Arrays.stream(right.get(1).value()).map(id -> last - id).toArray();
                   return List.of(right.get(0), Expected.exactly(ids));
                 }),
         new Mistake(
@@ -350,7 +346,8 @@ class MutationTest {
             "hal:op/*:runs=many",
             c ->
                 c.with(
-                    1, map(c.get(1), i -> i == 2 ? c.get(1).stored()[i] - 1 : c.get(1).stored()[i]))),
+                    1,
+                    map(c.get(1), i -> i == 2 ? c.get(1).stored()[i] - 1 : c.get(1).stored()[i]))),
         contents(
             "elements take the scales of the next block",
             grouped,
@@ -362,10 +359,7 @@ class MutationTest {
             "hal:op/*:tokens=33",
             c -> c.with(1, map(c.get(1), i -> i))),
         contents(
-            "weights are 1",
-            combine,
-            "hal:op/*:tokens=5",
-            c -> c.with(2, map(c.get(2), i -> 1))),
+            "weights are 1", combine, "hal:op/*:tokens=5", c -> c.with(2, map(c.get(2), i -> 1))),
         contents(
             "the residual is forgotten",
             combine,
