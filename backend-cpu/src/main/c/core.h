@@ -3,7 +3,8 @@
  *   dequant_row   one weight row, columns [k0,k1), to f32 with its scales (k0 even for I4)
  *   nt_block      C[m,n] += sum_k A[m,k] B[n,k]   A rows by pointer, B an f32 panel zero-padded to a multiple of VL
  *   nn_block      C[m,c] += sum_r A[m,r] B[r,c]
- *   lin_core      y[m,n-n0] += sum_k x[row(m),k] W[n,k]: GEMV up to 4 rows of x (one row: gemv1.h), else GEMM on panels
+ *   f32_core      y[m,n-n0] += sum_k x[row(m),k] W[n,k]: GEMV up to 4 rows of x (one row: gemv1.h), else GEMM on panels
+ *   lin_core      the same, with rounded activations (dot.h) where the weight descriptor allows them
  *
  * Accuracy: f32 products and sums in VL (or more) interleaved partial sums; decoded weights carry one rounding (the scale).
  */
@@ -351,9 +352,8 @@ static __attribute__((noinline)) void gemm_panels(const hc_w *w, int64_t n0, int
         }
 }
 
-static void lin_core(const hc_w *w, int64_t n0, int64_t n1, const float *x, int64_t ldx, const int32_t *rows, int64_t M,
+static void f32_core(const hc_w *w, int64_t n0, int64_t n1, const float *x, int64_t ldx, const int32_t *rows, int64_t M,
                      int64_t K, float *y, int64_t ldy) {
-    if (M <= 0 || n1 <= n0 || K <= 0) return;
     const int grouped = w->sc && w->bk < K;
     if (M > 4 || (grouped && w->bk % VSTEP) || (grouped && w->wt <= HC_BF16)) {
         gemm_panels(w, n0, n1, x, ldx, rows, M, K, y, ldy);
@@ -373,5 +373,14 @@ static void lin_core(const hc_w *w, int64_t n0, int64_t n1, const float *x, int6
     case HC_I8: (!grouped ? gemv_i8 : w->bk == VSTEP ? gemv_i8s : gemv_i8g)(w, n0, n1, xp, (int)M, K, y, ldy); break;
     default: (!grouped ? gemv_i4 : w->bk == VSTEP ? gemv_i4s : gemv_i4g)(w, n0, n1, xp, (int)M, K, y, ldy);
     }
+}
+
+#include "dot.h"
+
+static void lin_core(const hc_w *w, int64_t n0, int64_t n1, const float *x, int64_t ldx, const int32_t *rows, int64_t M,
+                     int64_t K, float *y, int64_t ldy) {
+    if (M <= 0 || n1 <= n0 || K <= 0) return;
+    if (dot_takes(w, K)) dot_core(w, n0, n1, x, ldx, rows, M, K, y, ldy);
+    else f32_core(w, n0, n1, x, ldx, rows, M, K, y, ldy);
 }
 #endif

@@ -7,6 +7,7 @@
 
 static const hc_fn *table = hc_table_generic;
 static const char *isa = "generic";
+int hc_has_dot;
 
 #if defined(__aarch64__)
 #define GENERIC_NAME "neon"
@@ -17,6 +18,7 @@ static const char *isa = "generic";
 static int pick(const char *name) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
+    hc_has_dot = __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bf16");
     if ((!name || !strcmp(name, "avx512")) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vbmi") &&
         __builtin_cpu_supports("fma") &&
@@ -40,6 +42,8 @@ static int pick(const char *name) {
 HC_EXPORT int32_t hc_abi_version(void) { return HC_ABI_VERSION; }
 
 HC_EXPORT const char *hc_isa(void) { return isa; }
+
+HC_EXPORT int32_t hc_dot(void) { return hc_has_dot && !strcmp(isa, "avx512"); }
 
 HC_EXPORT void hc_set_isa(const char *name) {
     if (!pick(name)) pick(0);

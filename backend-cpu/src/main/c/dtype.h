@@ -75,10 +75,15 @@ typedef struct {
     int64_t wt;
     const uint8_t *sc;
     int64_t st, bn, bk, lds, ro;
+    int64_t dot; /* activations may be rounded */
 } hc_w;
 
+/* The two parts of a wtype slot. */
+#define WTYPE(slot) ((slot) & (HC_DOT - 1))
+#define WDOT(slot) ((slot) / HC_DOT)
+
 static AINLINE hc_w w_from_slots(const int64_t *s) {
-    hc_w w = {(const uint8_t *)s[0], s[1], s[2], (const uint8_t *)s[3], s[4], s[5], s[6], s[7], s[8]};
+    hc_w w = {(const uint8_t *)s[0], s[1], WTYPE(s[2]), (const uint8_t *)s[3], s[4], s[5], s[6], s[7], s[8], WDOT(s[2])};
     return w;
 }
 

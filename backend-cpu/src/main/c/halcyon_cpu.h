@@ -10,7 +10,7 @@
  * while hc_run is running, contents undefined (so each worker passes its own copy of the slot array). Kernels that
  * use it are marked [scratch]; the others accept 0.
  *
- * TYPES. Activations are f32 and are never rounded; all accumulation is f32. f32 and I32 arrays are 4-byte aligned; weights
+ * TYPES. Activations are f32 and are never rounded, unless HC_DOT asks for it; all accumulation is f32. f32 and I32 arrays are 4-byte aligned; weights
  * and weight scales may have any alignment. All strides are in elements unless the name ends in Bytes. Dimensions
  * may be any positive number. Subnormals are honoured; NaN and infinity propagate.
  *
@@ -21,6 +21,12 @@
  *   blockK >= K means one scale a row. I4: two's complement nibbles, element 2i in the low nibble of byte i, blockK even.
  *   Without scales the last five slots are ignored.
  *   Fast when blockK >= K or a multiple of 32; any other blockK is correct but slower.
+ *
+ * ROUNDED ACTIVATIONS. HC_DOT added to the wtype of a descriptor (or to that of the MOE kernels) lets products with unscaled
+ * BF16 weights round x to bf16 (nearest even; subnormals may become 0), and products with I8 and I4 weights whose blockK is a
+ * multiple of 32 or >= K round x to int8 in groups of 32 columns, s = amax/127 in f32, q = rne(x*(127/amax)); a group that
+ * holds NaN or infinity gives NaN. Other weights, K > 65536 and the transposed HEAD_MATMUL ignore it. hc_dot() tells whether
+ * the processor has dot-product instructions for it; without, the meaning is the same and the speed that of f32.
  */
 #ifndef HALCYON_CPU_H
 #define HALCYON_CPU_H
@@ -29,7 +35,7 @@
 extern "C" {
 #endif
 
-#define HC_ABI_VERSION 1
+#define HC_ABI_VERSION 2
 #define HC_SCRATCH_BYTES (2 << 20)
 
 int32_t hc_abi_version(void);
@@ -38,9 +44,12 @@ const char *hc_isa(void);
 /* Chooses a variant by name; an unknown or unsupported name or NULL chooses the best one. Not while kernels run.
  * The environment variable HALCYON_CPU_ISA names the variant chosen at load. */
 void hc_set_isa(const char *name);
+/* 1 if the variant in use has dot-product instructions for HC_DOT. */
+int32_t hc_dot(void);
 void hc_run(int32_t kernel, const int64_t *slots, int64_t begin, int64_t end);
 
 enum hc_wtype { HC_F32 = 0, HC_F16 = 1, HC_BF16 = 2, HC_F8 = 3 /* E4M3FN */, HC_I8 = 4, HC_I4 = 5 };
+enum { HC_DOT = 16 };
 enum hc_stype { HC_SC_F32 = 0, HC_SC_F16 = 1, HC_SC_UE8M0 = 2, HC_SC_BF16 = 3 };
 
 enum hc_kernel {
@@ -103,9 +112,12 @@ enum hc_kernel {
     /* Absorbed MLA, one latent KV head. s = scale * q . row; o = softmax(s) . row[0..C)
      * 1 q f32  2 qTokStride  3 qHeadStride  4 H  5 C  6 R  7 cache  8 rowStrideBytes  9 cache dtype  10 blockTable I32
      * 11 maxBlocks  12 blockSize  13 seqOf I32[T]  14 positions I32[T]  15 scale (double)  16 nSplit  17 splitLen  18 partial
+     * 19 nPart  20 out  21 outTokStride  22 outHeadStride
      * Token t sees positions 0..positions[t] of sequence seqOf[t]; position p lies in cache row
      * blockTable[seq*maxBlocks + p/blockSize]*blockSize + p%blockSize. nSplit*splitLen must cover every position.
-     * index: t*nSplit + split. partial: f32 [T*nSplit][H*C acc | H max | H sum]. [scratch] C+R <= 8192. */
+     * index: (t*nSplit + split)*nPart + part; part p of the heads is [p*hp, min(H, (p+1)*hp)), hp = ceil(ceil(H/nPart)/4)*4.
+     * partial: f32 [T*nSplit][H*C acc | H max | H sum]. With nSplit = 1 the result goes to out, nothing is left to merge
+     * and acc is not written; otherwise 20..22 are ignored. [scratch] C+R <= 8192. */
     HC_MLA_DECODE = 9,
 
     /* out[t,h] = the splits of HC_MLA_DECODE merged.

@@ -15,7 +15,7 @@ static void cache_rows(const hc_cache *c, int64_t seq, int64_t p0, int64_t n, in
     for (int64_t i = 0; i < n; i++) {
         const int64_t p = p0 + i;
         const int64_t row = c->table[seq * c->maxBlocks + p / c->blockSize] * c->blockSize + p % c->blockSize;
-        const hc_w w = {c->base + row * c->rowBytes, 0, c->dtype, 0, 0, 1, 1, 0, 0};
+        const hc_w w = {c->base + row * c->rowBytes, 0, c->dtype, 0, 0, 1, 1, 0, 0, 0};
         dequant_row(&w, 0, 0, width, out + i * ld);
         zero_tail(out + i * ld, width);
     }
@@ -47,7 +47,7 @@ static void online_row(float *s, int64_t n, float scale, float *mx, float *sum, 
 }
 
 static void k_mla_decode(const int64_t *s, int64_t begin, int64_t end) {
-    const int64_t qt = s[2], qh = s[3], H = s[4], C = s[5], D = s[5] + s[6], nSplit = s[16], splitLen = s[17];
+    const int64_t qt = s[2], qh = s[3], H = s[4], C = s[5], D = s[5] + s[6], nSplit = s[16], splitLen = s[17], nPart = s[19];
     const hc_cache cache = {(const uint8_t *)s[7], s[8], s[9], (const int32_t *)s[10], s[11], s[12]};
     const int32_t *seqOf = (const int32_t *)s[13], *pos = (const int32_t *)s[14];
     const float scale = (float)f64_of_bits(s[15]);
@@ -56,23 +56,35 @@ static void k_mla_decode(const int64_t *s, int64_t begin, int64_t end) {
     const int64_t TR = MAX((int64_t)NT_NR, MIN(lanes, (80 << 10) / (4 * ld) / NT_NR * NT_NR));
     float *sc = panel + (TR + NT_NR) * ld;
     const int64_t HB = MIN(H, (int64_t)512); /* heads per pass: bounds the score tile */
+    const int64_t perPart = ((H + nPart - 1) / nPart + 3) / 4 * 4;
     for (int64_t task = begin; task < end; task++) {
-        const int64_t t = task / nSplit, p0 = task % nSplit * splitLen, p1 = MIN(p0 + splitLen, (int64_t)pos[t] + 1);
+        const int64_t piece = task / nPart, t = piece / nSplit, ha = MIN(task % nPart * perPart, H), hb = MIN(ha + perPart, H);
+        const int64_t p0 = piece % nSplit * splitLen, p1 = MIN(p0 + splitLen, (int64_t)pos[t] + 1);
         const float *q = (const float *)s[1] + t * qt;
-        float *acc = (float *)s[18] + task * H * (C + 2), *mx = acc + H * C, *sum = mx + H;
-        for (int64_t h = 0; h < H; h++) mx[h] = -INFINITY, sum[h] = 0;
-        memset(acc, 0, sizeof(float) * (size_t)(H * C));
+        float *part = (float *)s[18] + piece * H * (C + 2), *mx = part + H * C, *sum = mx + H;
+        float *acc = nSplit == 1 ? (float *)s[20] + t * s[21] : part;
+        const int64_t lda = nSplit == 1 ? s[22] : C;
+        for (int64_t h = ha; h < hb; h++) {
+            mx[h] = -INFINITY, sum[h] = 0;
+            memset(acc + h * lda, 0, sizeof(float) * (size_t)C);
+        }
         for (int64_t p = p0; p < p1; p += TR) {
             const int64_t n = MIN(TR, p1 - p);
             cache_rows(&cache, seqOf[t], p, n, D, panel, ld);
-            for (int64_t h0 = 0; h0 < H; h0 += HB) {
-                const int64_t hc = MIN(HB, H - h0);
+            for (int64_t h0 = ha; h0 < hb; h0 += HB) {
+                const int64_t hc = MIN(HB, hb - h0);
                 memset(sc, 0, sizeof(float) * (size_t)(hc * TR));
                 nt_block(q + h0 * qh, qh, hc, panel, ld, n, D, sc, TR);
                 for (int64_t h = 0; h < hc; h++)
-                    online_row(sc + h * TR, n, scale, mx + h0 + h, sum + h0 + h, acc + (h0 + h) * C, C);
-                nn_block(sc, TR, hc, panel, ld, n, C, acc + h0 * C, C);
+                    online_row(sc + h * TR, n, scale, mx + h0 + h, sum + h0 + h, acc + (h0 + h) * lda, C);
+                nn_block(sc, TR, hc, panel, ld, n, C, acc + h0 * lda, lda);
             }
+        }
+        if (nSplit > 1) continue;
+        for (int64_t h = ha; h < hb; h++) {
+            const vf inv = vset(1.0f / sum[h]);
+            float *o = acc + h * lda;
+            for (int64_t c = 0; c < C; c += VL) vstn(o + c, vmul(vldn(o + c, C - c), inv), C - c);
         }
     }
 }

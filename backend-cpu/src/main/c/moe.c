@@ -52,7 +52,8 @@ static void k_moe_gate_up(const int64_t *s, int64_t begin, int64_t end) {
     for (int64_t i = begin; i < last; i++) {
         const int64_t e = tasks[2 * i], n0 = tasks[2 * i + 1] * iBlock, *ex = experts + e * HC_EXPERT_WORDS;
         const int64_t n1 = MIN(n0 + iBlock, ex[6]), nb = n1 - n0;
-        hc_w g = {(const uint8_t *)ex[0], s[13], s[12], (const uint8_t *)ex[1], s[14], s[15], s[16], s[17], 0}, u = g;
+        hc_w g = {(const uint8_t *)ex[0], s[13], WTYPE(s[12]), (const uint8_t *)ex[1], s[14], s[15], s[16], s[17], 0, WDOT(s[12])};
+        hc_w u = g;
         u.data = (const uint8_t *)ex[2], u.sc = (const uint8_t *)ex[3];
         for (int64_t at = off[e]; at < off[e + 1]; at += 1024) {
             const int64_t M = MIN((int64_t)1024, off[e + 1] - at);
@@ -88,7 +89,8 @@ static void k_moe_down(const int64_t *s, int64_t begin, int64_t end) {
             for (int64_t n = n0; n < n1; n++) y[t * ldy + n] = base ? base[t * ldb + n] : 0;
         for (int64_t e = 0; e < Et; e++) {
             const int64_t *ex = experts + e * HC_EXPERT_WORDS;
-            const hc_w w = {(const uint8_t *)ex[4], ex[7], s[14], (const uint8_t *)ex[5], s[15], s[16], s[17], ex[8], 0};
+            const hc_w w = {(const uint8_t *)ex[4], ex[7], WTYPE(s[14]), (const uint8_t *)ex[5], s[15], s[16], s[17], ex[8], 0,
+                            WDOT(s[14])};
             for (int64_t at = off[e]; at < off[e + 1]; at += 512) {
                 const int64_t M = MIN((int64_t)512, off[e + 1] - at);
                 memset(tmp, 0, sizeof(float) * (size_t)(M * nb));

@@ -56,7 +56,7 @@ static void k_act_quant_fp8(const int64_t *s, int64_t begin, int64_t end) {
 }
 
 static void k_convert(const int64_t *s, int64_t begin, int64_t end) {
-    const hc_w w = {(const uint8_t *)s[1], 0, s[2], 0, 0, 1, 1, 0, 0};
+    const hc_w w = {(const uint8_t *)s[1], 0, s[2], 0, 0, 1, 1, 0, 0, 0};
     float t[1024];
     for (int64_t i = begin; i < end; i += 1024) {
         const int64_t n = MIN((int64_t)1024, end - i);

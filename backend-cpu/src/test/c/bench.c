@@ -157,9 +157,9 @@ static void decode(char *cache, float *q, float *out, int64_t H, int64_t C, int6
     float *part = mem((size_t)(ns * H * (C + 2)) * 4);
     double v[64];
     for (int r = -2; r < rounds; r++) {
-        int64_t s[19] = {0, P(q), H * D, D, H, C, R, P(cache), 2 * D, HC_BF16, P(table), 64, 64, P(&seq), P(&pos), dbits(0.05), ns, ctx / ns, P(part)};
+        int64_t s[23] = {0, P(q), H * D, D, H, C, R, P(cache), 2 * D, HC_BF16, P(table), 64, 64, P(&seq), P(&pos), dbits(0.05), ns, ctx / ns, P(part), 1};
         int64_t g[8] = {0, P(part), ns, H, C, P(out), H * C, C};
-        double t = run(HC_MLA_DECODE, s, 19, ns, 1) + run(HC_MLA_MERGE, g, 8, H, 2);
+        double t = run(HC_MLA_DECODE, s, 23, ns, 1) + run(HC_MLA_MERGE, g, 8, H, 2);
         if (r >= 0) v[r] = 2.0 * (double)(H * ctx * (D + C)) / t / 1e9;
     }
     double m = median(v, rounds);

@@ -137,10 +137,35 @@ static mat any(int i, int64_t N, int64_t K) {
     }
 }
 
+/* x as HC_DOT rounds it for these weights; a copy of x where it does not. */
+static float *rounded(const mat *w, const float *x, int64_t M, int64_t K) {
+    float *r = farr(M * K);
+    const int64_t wt = w->s[2] & (HC_DOT - 1), bk = w->s[6];
+    const int takes = wt == HC_BF16 ? !w->s[3] : wt >= HC_I8 && (bk >= K || bk % 32 == 0);
+    memcpy(r, x, sizeof(float) * (size_t)(M * K));
+    for (int64_t m = 0; m < M && takes; m++)
+        for (int64_t k = 0; k < K;) {
+            float *v = r + m * K + k;
+            if (wt == HC_BF16) {
+                int e;
+                frexp(*v, &e);
+                *v = (float)(rint(ldexp(*v, 8 - e)) * ldexp(1, e - 8)), k++;
+                continue;
+            }
+            const int64_t n = K - k < 32 ? K - k : 32;
+            float top = 0;
+            for (int64_t i = 0; i < n; i++) top = fmaxf(top, fabsf(v[i]));
+            for (int64_t i = 0; i < n && top > 0; i++) v[i] = rintf(v[i] * (127.0f / top)) * (top / 127.0f);
+            k += n;
+        }
+    return r;
+}
+
 /* ---- matrix kernels -------------------------------------------------------------------------------------------------- */
+static int64_t dot; /* HC_DOT or 0 */
 static void linear_case(int wi, int64_t M, int64_t N, int64_t K, int extras) {
     mat w = any(wi, N, K);
-    float *x = frand(M * K), *y = frand(M * N), *b = frand(N);
+    float *given = frand(M * K), *x = dot ? rounded(&w, given, M, K) : given, *y = frand(M * N), *b = frand(N);
     double *want = malloc(sizeof(double) * (size_t)(M * N)), *mag = malloc(sizeof(double) * (size_t)(M * N));
     for (int64_t m = 0; m < M; m++)
         for (int64_t n = 0; n < N; n++) {
@@ -148,11 +173,12 @@ static void linear_case(int wi, int64_t M, int64_t N, int64_t K, int extras) {
             for (int64_t k = 0; k < K; k++) a += x[m * K + k] * w.val[n * K + k], g += fabs(x[m * K + k] * w.val[n * K + k]);
             want[m * N + n] = a, mag[m * N + n] = g;
         }
-    int64_t s[20] = {0, P(x), K, M, N, K, P(y), N, extras ? P(b) : 0, extras ? P(y) : 0, N};
+    int64_t s[20] = {0, P(given), K, M, N, K, P(y), N, extras ? P(b) : 0, extras ? P(y) : 0, N};
     memcpy(s + 11, w.s, sizeof w.s);
+    s[13] |= dot;
     run(HC_LINEAR, s, N);
     char what[99];
-    snprintf(what, 99, "linear w%d M%ld N%ld K%ld", wi, (long)M, (long)N, (long)K);
+    snprintf(what, 99, "linear%s w%d M%ld N%ld K%ld", dot ? " dot" : "", wi, (long)M, (long)N, (long)K);
     check(what, y, want, mag, M * N, 2e-6);
     if (!extras) { /* the result must not depend on the cut */
         float *whole = farr(M * N);
@@ -161,7 +187,24 @@ static void linear_case(int wi, int64_t M, int64_t N, int64_t K, int extras) {
         expect("linear cut", !memcmp(y, whole, sizeof(float) * (size_t)(M * N)));
         free(whole);
     }
-    free(x), free(y), free(b), free(want), free(mag), unmake(&w);
+    if (x != given) free(x);
+    free(given), free(y), free(b), free(want), free(mag), unmake(&w);
+}
+/* NaN and infinity in one group of x reach every sum and no other row. */
+static void dot_special(int wi, float special) {
+    const int64_t M = 6, N = 7, K = 200;
+    mat w = any(wi, N, K);
+    float *x = frand(M * K), *y = farr(M * N);
+    x[3 * K + 77] = special;
+    int64_t s[20] = {0, P(x), K, M, N, K, P(y), N, 0, 0, N};
+    memcpy(s + 11, w.s, sizeof w.s);
+    s[13] |= HC_DOT;
+    for (int64_t m = 1; m <= M; m += 5) { /* as a row of its own and among others */
+        s[1] = P(x + (m == 1 ? 3 * K : 0)), s[3] = m;
+        run(HC_LINEAR, s, N);
+        for (int64_t i = 0; i < m * N; i++) expect("dot special", isfinite(y[i]) == !(m == 1 || i / N == 3));
+    }
+    free(x), free(y), unmake(&w);
 }
 
 static void head_case(int wi, int trans, int64_t T, int64_t heads, int64_t rows, int64_t C) {
@@ -179,10 +222,11 @@ static void head_case(int wi, int trans, int64_t T, int64_t heads, int64_t rows,
                 }
     int64_t s[24] = {P(scratch), P(x), heads * in, in, T, heads, rows, C, P(y), heads * on, on, trans, per, ro, blocks};
     memcpy(s + 15, w.s, sizeof w.s);
+    s[17] |= dot;
     run(HC_HEAD_MATMUL, s, heads * blocks);
     char what[99];
     snprintf(what, 99, "head w%d trans%d T%ld rows%ld C%ld", wi, trans, (long)T, (long)rows, (long)C);
-    check(what, y, want, mag, T * heads * on, 2e-6);
+    check(what, y, want, mag, T * heads * on, dot ? 2e-2 : 2e-6);
     free(x), free(y), free(want), free(mag), unmake(&w);
 }
 
@@ -222,14 +266,14 @@ static void moe_case(int wi, int64_t T, int64_t E, int64_t k, int shared, int64_
                 }
         }
     int64_t a[18] = {P(scratch), P(x), H, H, P(ex), P(off), P(rows), P(tasks), P(&count), iB, P(h), I2,
-                     g[0].s[2], g[0].s[1], g[0].s[4], g[0].s[5], g[0].s[6], g[0].s[7]};
+                     g[0].s[2] | dot, g[0].s[1], g[0].s[4], g[0].s[5], g[0].s[6], g[0].s[7]};
     run(HC_MOE_GATE_UP, a, maxTasks + 3);
     int64_t q[18] = {P(scratch), P(h), I2, T, H, P(ex), Et, P(off), P(rows), P(wt), P(y), H, P(y), H,
-                     d[0].s[2], d[0].s[4], d[0].s[5], wi == 6 ? 1 << 30 : d[0].s[6]};
+                     d[0].s[2] | dot, d[0].s[4], d[0].s[5], wi == 6 ? 1 << 30 : d[0].s[6]};
     run(HC_MOE_DOWN, q, H);
     char what[99];
     snprintf(what, 99, "moe w%d T%ld H%ld I%ld", wi, (long)T, (long)H, (long)I);
-    check(what, y, want, mag, T * H, 2e-5);
+    check(what, y, want, mag, T * H, dot ? 4e-2 : 2e-5);
     for (int64_t e = 0; e < Et; e++) unmake(g + e), unmake(u + e), unmake(d + e);
     free(g), free(u), free(d), free(ex), free(ids), free(off), free(rows), free(gate), free(wt), free(x), free(h), free(y);
     free(tasks), free(want), free(mag), free(hv);
@@ -263,8 +307,8 @@ static const double *crow(const cache_t *c, int64_t seq, int64_t p, int64_t D) {
 }
 static void free_cache(cache_t *c) { free(c->raw), free(c->val), free(c->table); }
 
-static void decode_case(int dt, int64_t H, int64_t C, int64_t R, int64_t len) {
-    const int64_t T = 3, D = C + R, split = 40, ns = (len + split - 1) / split;
+static void decode_case(int dt, int64_t H, int64_t C, int64_t R, int64_t len, int64_t split, int64_t np) {
+    const int64_t T = 3, D = C + R, ns = (len + split - 1) / split;
     cache_t c = make_cache(dt, 2, len, D);
     int32_t seq[3] = {1, 0, 1}, pos[3] = {(int32_t)len - 1, 0, (int32_t)len / 2};
     float *q = frand(T * H * D), *out = farr(T * H * C), *part = farr(T * ns * H * (C + 2));
@@ -282,13 +326,14 @@ static void decode_case(int dt, int64_t H, int64_t C, int64_t R, int64_t len) {
             for (int64_t p = 0; p <= pos[t]; p++)
                 for (int64_t i = 0; i < C; i++) want[(t * H + h) * C + i] += s[p] / l * crow(&c, seq[t], p, D)[i];
         }
-    int64_t a[19] = {P(scratch), P(q), H * D, D, H, C, R, P(c.base), c.rowB, dt, P(c.table), c.maxB, c.bs, P(seq), P(pos),
-                     dbits(scale), ns, split, P(part)};
-    run(HC_MLA_DECODE, a, T * ns);
+    int64_t a[23] = {P(scratch), P(q), H * D, D, H, C, R, P(c.base), c.rowB, dt, P(c.table), c.maxB, c.bs, P(seq), P(pos),
+                     dbits(scale), ns, split, P(part), np, P(out), H * C, C};
+    run(HC_MLA_DECODE, a, T * ns * np);
     int64_t g[8] = {0, P(part), ns, H, C, P(out), H * C, C};
-    run(HC_MLA_MERGE, g, T * H);
+    if (ns > 1) run(HC_MLA_MERGE, g, T * H);
     char what[99];
-    snprintf(what, 99, "mla_decode dt%d H%ld C%ld R%ld len%ld", dt, (long)H, (long)C, (long)R, (long)len);
+    snprintf(what, 99, "mla_decode dt%d H%ld C%ld R%ld len%ld split%ld parts%ld", dt, (long)H, (long)C, (long)R, (long)len,
+             (long)split, (long)np);
     check(what, out, want, 0, T * H * C, 5e-6);
     free(q), free(out), free(part), free(want), free(s), free_cache(&c);
 }
@@ -362,9 +407,22 @@ int main(int argc, char **argv) {
             block_ro = 77;
             prefill_case(w % 3, w, 2, 12, 4, 10, 28, 150);
         }
+        dot = HC_DOT;
+        for (int w = 2; w < 12; w++) {
+            const int64_t Kd[] = {1, 2, 31, 33, 64, 130, 258, 513, 1100, 8200};
+            for (int m = 0; m < 8; m++)
+                for (int k = 0; k < 10; k++)
+                    if (Ms[m] * Kd[k] < 200000) linear_case(w, Ms[m], 37, Kd[k], (m + k) & 1);
+            if (w > 2 && w < 6) continue;
+            head_case(w, 0, 1, 3, 20, 84), head_case(w, 0, 7, 2, 33, 200), head_case(w, 1, 2, 2, 128, 512);
+            moe_case(w, 1, 8, 3, 1, 84, 52), moe_case(w, 37, 5, 2, 0, 100, 30), moe_case(w, 9, 4, 2, 2, 64, 128);
+            if (w != 10 && w != 11) dot_special(w, NAN), dot_special(w, INFINITY);
+        }
+        dot = 0;
         prefill_case(HC_BF16, 2, 2, 128, 64, 128, 512, 64);
         for (int dt = 0; dt < 3; dt++)
-            decode_case(dt, 3, 20, 6, 101), decode_case(dt, 16, 288, 32, 333), decode_case(dt, 128, 512, 64, 57);
+            decode_case(dt, 3, 20, 6, 101, 40, 1), decode_case(dt, 16, 288, 32, 333, 40, 3),
+            decode_case(dt, 128, 512, 64, 57, 40, 1), decode_case(dt, 16, 256, 32, 50, 50, 4), decode_case(dt, 7, 20, 6, 9, 64, 5);
         row_kernels();
         printf("%s: %d checks, %d failures\n", isa, checks, fails);
     }

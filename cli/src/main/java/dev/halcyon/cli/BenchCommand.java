@@ -237,6 +237,7 @@ final class BenchCommand implements Callable<Integer> {
     o.put("depth", plan.depth());
     o.put("repetitions", plan.repetitions());
     devices.threads().ifPresentOrElse(t -> o.put("threads", t), () -> o.putNull("threads"));
+    o.put("compute", devices.compute().orElse("f32"));
     o.put("loadSeconds", r.load().toNanos() * 1e-9);
     o.put("weightBytes", r.model().weightBytes());
     o.put("importedBytes", r.model().importedBytes());

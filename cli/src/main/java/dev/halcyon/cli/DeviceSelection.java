@@ -8,8 +8,11 @@ import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
 import dev.halcyon.hal.HalRegistry;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Supplier;
 import picocli.CommandLine.Option;
 
@@ -17,6 +20,7 @@ import picocli.CommandLine.Option;
 final class DeviceSelection {
   private static final String ALL = "all";
   private static final String THREADS = "threads";
+  private static final String COMPUTE = "compute";
 
   @Option(
       names = "--device",
@@ -33,6 +37,16 @@ final class DeviceSelection {
       description = "Threads of devices that have them, such as cpu://. Default: one per core.")
   private Optional<Integer> threads = Optional.empty();
 
+  @Option(
+      names = "--compute",
+      paramLabel = "MODE",
+      description = {
+        "Precision of activations in products, for devices that offer a choice, such as cpu://:"
+            + " f32, or fast, which rounds them (to bf16 for bf16 weights, to int8 in groups of 32"
+            + " for int8 and int4 weights). Default: f32."
+      })
+  private Optional<String> compute = Optional.empty();
+
   /**
    * A device by name, and how to open it; each opening is another one.
    *
@@ -44,6 +58,11 @@ final class DeviceSelection {
   /** The number of threads asked for. */
   Optional<Integer> threads() {
     return threads;
+  }
+
+  /** The precision of activations asked for. */
+  Optional<String> compute() {
+    return compute;
   }
 
   /**
@@ -107,18 +126,37 @@ final class DeviceSelection {
   }
 
   private Device open(Host host, HalRegistry registry, DeviceUri uri) {
-    if (threads.isEmpty()) {
-      return registry.open(uri, DeviceOptions.DEFAULT);
-    }
-    try {
-      return registry.open(uri, DeviceOptions.DEFAULT.with(THREADS, threads.get()));
-    } catch (HalException e) {
-      if (e.code() != HalErrorCode.INVALID_OPTION
-          || !e.what().startsWith("unknown device option")) {
-        throw e;
+    Map<String, String> wanted = new LinkedHashMap<>();
+    threads.ifPresent(n -> wanted.put(THREADS, String.valueOf(n)));
+    compute.ifPresent(mode -> wanted.put(COMPUTE, mode));
+    while (true) {
+      try {
+        return registry.open(uri, new DeviceOptions(wanted));
+      } catch (HalException e) {
+        String refused = refused(e, wanted.keySet());
+        wanted.remove(refused);
+        host.console()
+            .say(
+                "halcyon: "
+                    + uri
+                    + " has no "
+                    + refused
+                    + " to set; --"
+                    + refused
+                    + " is ignored for it");
       }
-      host.console().say("halcyon: " + uri + " has no threads to set; --threads is ignored for it");
-      return registry.open(uri, DeviceOptions.DEFAULT);
     }
+  }
+
+  /** The option a device does not know; whatever else went wrong is thrown. */
+  private static String refused(HalException e, Set<String> wanted) {
+    if (e.code() == HalErrorCode.INVALID_OPTION) {
+      for (String name : wanted) {
+        if (e.what().equals("unknown device option '" + name + "'")) {
+          return name;
+        }
+      }
+    }
+    throw e;
   }
 }

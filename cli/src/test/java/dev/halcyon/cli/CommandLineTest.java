@@ -60,6 +60,7 @@ class CommandLineTest {
                 "-r",
                 "--depth",
                 "--threads",
+                "--compute",
                 "--json"))
         .map(
             words ->

@@ -137,10 +137,23 @@ class ParityAndBenchTest {
               .json();
       assertEquals(dtype.equals("native") ? "bf16" : dtype, o.get("dtype").stringValue());
       assertEquals(1, o.get("threads").intValue());
+      assertEquals("f32", o.get("compute").stringValue());
     }
     String text =
         Command.PLAIN
-            .run("bench", "--config", config, "--random-weights", "-p", "8", "-n", "3", "-r", "1")
+            .run(
+                "bench",
+                "--config",
+                config,
+                "--random-weights",
+                "--compute",
+                "fast",
+                "-p",
+                "8",
+                "-n",
+                "3",
+                "-r",
+                "1")
             .assertOk()
             .out();
     assertTrue(text.contains("tokens/s") && text.contains("read bandwidth"), text);

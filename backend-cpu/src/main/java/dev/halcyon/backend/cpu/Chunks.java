@@ -5,7 +5,7 @@ final class Chunks {
   private Chunks() {}
 
   /** Less work than this is not worth a hand-over between threads. */
-  private static final long SMALLEST = 64 << 10;
+  private static final long SMALLEST = 32 << 10;
 
   /** More than this per chunk makes threads wait for the last one. */
   private static final long LARGEST = 512 << 10;

@@ -15,10 +15,11 @@ import java.util.Set;
 /**
  * The embedded default backend: the host's cores, {@code cpu://}. Options: {@code threads}
  * (default: the available processors), {@code tier} ({@code c}, {@code vector} or {@code scalar};
- * default: the first that works, or {@code -Dhalcyon.cpu.tier}).
+ * default: the first that works, or {@code -Dhalcyon.cpu.tier}), {@code compute} ({@code f32}, the
+ * default, or {@code fast}, which rounds the activations of products for dot-product instructions).
  */
 public final class CpuBackendProvider implements BackendProvider {
-  private static final Set<String> OPTIONS = Set.of("threads", "tier");
+  private static final Set<String> OPTIONS = Set.of("threads", "tier", "compute");
 
   @Override
   public String name() {
@@ -56,7 +57,8 @@ public final class CpuBackendProvider implements BackendProvider {
     }
     int threads = options.positiveInt("threads", processors());
     KernelTier tier = Tiers.choose(Optional.ofNullable(options.values().get("tier")));
-    return new CpuDevice(new DeviceUri("cpu", ""), tier, threads);
+    Compute compute = Compute.choose(Optional.ofNullable(options.values().get("compute")), tier);
+    return new CpuDevice(new DeviceUri("cpu", ""), tier, compute, threads);
   }
 
   private static int processors() {

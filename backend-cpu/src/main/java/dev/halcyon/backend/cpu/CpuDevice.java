@@ -25,14 +25,16 @@ import java.util.concurrent.ConcurrentHashMap;
 final class CpuDevice implements BackendDevice, BandwidthProbe, RandomFill {
   private final DeviceInfo info;
   private final KernelTier tier;
+  private final Compute compute;
   private final CpuWorkers workers;
   private final SlotPool pool = new SlotPool();
   private final OperatorLibrary operators;
   private final Set<CpuStream> streams = ConcurrentHashMap.newKeySet();
 
-  CpuDevice(DeviceUri uri, KernelTier tier, int threads) {
+  CpuDevice(DeviceUri uri, KernelTier tier, Compute compute, int threads) {
     this.info = info(uri, tier.name(), threads);
     this.tier = tier;
+    this.compute = compute;
     this.workers = new CpuWorkers(threads, "halcyon-cpu");
     this.operators = new CpuOperators(this);
   }
@@ -44,6 +46,10 @@ final class CpuDevice implements BackendDevice, BandwidthProbe, RandomFill {
 
   KernelTier tier() {
     return tier;
+  }
+
+  Compute compute() {
+    return compute;
   }
 
   CpuWorkers workers() {

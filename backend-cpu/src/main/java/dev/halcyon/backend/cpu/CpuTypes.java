@@ -32,6 +32,11 @@ final class CpuTypes {
     };
   }
 
+  /** {@code enum hc_wtype} of a product's weights, with HC_DOT where activations are rounded. */
+  static int productType(TensorType weight, Compute compute) {
+    return weightType(weight.dtype()) | (compute.rounds(weight) ? Kernels.DOT : 0);
+  }
+
   /** {@code enum hc_stype}. */
   static int scaleType(QuantScheme.ScaleFormat format) {
     return switch (format) {

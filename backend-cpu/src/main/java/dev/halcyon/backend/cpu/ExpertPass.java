@@ -16,7 +16,7 @@ import dev.halcyon.hal.tensor.TensorType;
  * @param input type of gate, representative for all
  * @param output type of down
  * @param block intermediate columns of a task
- * @param threads threads that work
+ * @param device where it runs
  */
 record ExpertPass(
     long tokens,
@@ -28,7 +28,7 @@ record ExpertPass(
     TensorType input,
     TensorType output,
     long block,
-    int threads) {
+    CpuDevice device) {
 
   static ExpertPass of(
       CpuDevice device,
@@ -40,7 +40,6 @@ record ExpertPass(
       long widest,
       TensorType input,
       TensorType output) {
-    int threads = device.workers().threads();
     return new ExpertPass(
         tokens,
         hidden,
@@ -50,8 +49,8 @@ record ExpertPass(
         widest,
         input,
         output,
-        block(slots, active, widest, threads),
-        threads);
+        block(slots, active, widest, device.workers().threads()),
+        device);
   }
 
   /**
@@ -97,7 +96,7 @@ record ExpertPass(
     Slots s = new Slots(pool);
     s.put(1, x).put(2, Linears.rowStride(x)).put(3, hidden).put(4, table.address());
     s.put(5, offsets).put(6, rows).put(7, tasks).put(8, count).put(9, block);
-    s.put(10, h).put(11, widest).put(12, CpuTypes.weightType(input.dtype()));
+    s.put(10, h).put(11, widest).put(12, CpuTypes.productType(input, device.compute()));
     s.put(13, CpuTypes.rowStrideBytes(input)).put(17, table.inputScaleRow());
     ExpertTable.describeScales(s, 14, input, hidden);
     return s;
@@ -125,7 +124,7 @@ record ExpertPass(
     s.put(1, h).put(2, ldh).put(3, tokens).put(4, hidden).put(5, table.address());
     s.put(6, entries).put(7, offsets).put(8, rows).put(9, weights);
     s.put(10, y).put(11, Linears.rowStride(y)).put(12, base).put(13, ldb);
-    s.put(14, CpuTypes.weightType(output.dtype()));
+    s.put(14, CpuTypes.productType(output, device.compute()));
     ExpertTable.describeScales(s, 15, output, widest);
     return s;
   }
@@ -136,13 +135,17 @@ record ExpertPass(
             * block
             * Math.max(
                 Linears.Weights.rowBytes(input), Chunks.flopBytes(2.0 * hidden * perExpert()));
-    stream.kernel(Kernels.MOE_GATE_UP, arguments, tasks, Chunks.of(tasks, 1, perTask, threads));
+    stream.kernel(Kernels.MOE_GATE_UP, arguments, tasks, Chunks.of(tasks, 1, perTask, threads()));
   }
 
   void runDown(CpuStream stream, Slots arguments) {
     double perColumn =
         Math.max(active * Linears.Weights.rowBytes(output), Chunks.flopBytes(2.0 * slots * widest));
-    stream.kernel(Kernels.MOE_DOWN, arguments, hidden, Chunks.of(hidden, 24, perColumn, threads));
+    stream.kernel(Kernels.MOE_DOWN, arguments, hidden, Chunks.of(hidden, 24, perColumn, threads()));
+  }
+
+  private int threads() {
+    return device.workers().threads();
   }
 
   private double perExpert() {

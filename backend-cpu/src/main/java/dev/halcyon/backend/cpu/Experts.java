@@ -41,7 +41,7 @@ final class Experts {
             weights,
             weights);
     return CpuPlan.of(
-        device.tier().name() + " MOE_DOWN " + Linears.Weights.describe(weights),
+        device.tier().name() + " MOE_DOWN " + device.compute().describe(weights),
         (t, w) -> new Grouped(device, pass, t));
   }
 
@@ -127,7 +127,7 @@ final class Experts {
   static CpuPlan plan(CpuDevice device, GatedMlp spec, List<TensorType> types) {
     ExpertPass pass = dense(device, types.getFirst(), types.get(1), types.get(3));
     return new CpuPlan(
-        device.tier().name() + " MOE_GATE_UP, MOE_DOWN " + Linears.Weights.describe(types.get(1)),
+        device.tier().name() + " MOE_GATE_UP, MOE_DOWN " + device.compute().describe(types.get(1)),
         pass.hiddenBytes(),
         (t, w) ->
             new DenseMlp(
@@ -268,7 +268,7 @@ final class Experts {
     String how =
         device.tier().name()
             + " MOE_ROUTE, MOE_GATE_UP, MOE_DOWN "
-            + Linears.Weights.describe(gate);
+            + device.compute().describe(gate);
     if (!hasShared || joins) {
       return new CpuPlan(
           how, form.workspaceBytes(), (t, w) -> new Routed(device, spec, form, t, w));
@@ -276,7 +276,7 @@ final class Experts {
     // the shared expert is stored differently: a pass of its own adds to the first
     ExpertPass own = dense(device, x, types.get(6), types.get(8));
     return new CpuPlan(
-        how + " and " + Linears.Weights.describe(types.get(6)),
+        how + " and " + device.compute().describe(types.get(6)),
         Math.max(form.workspaceBytes(), own.hiddenBytes()),
         (t, w) -> {
           Tensor out = t[t.length - 1];

@@ -37,7 +37,7 @@ final class Linears {
     long m = types.getFirst().dim(0);
     long chunk = chunk(device, weight, m);
     return CpuPlan.of(
-        device.tier().name() + " LINEAR " + Weights.describe(weight),
+        device.tier().name() + " LINEAR " + device.compute().describe(weight),
         (t, w) -> {
           Tensor out = t[t.length - 1];
           Slots s = new Slots(device.pool());
@@ -48,7 +48,7 @@ final class Linears {
           s.put(8, spec.epilogue() == Epilogue.BIAS ? CpuTypes.address(t[2]) : 0);
           s.put(9, hasResidual ? CpuTypes.address(t[2]) : 0);
           s.put(10, hasResidual ? rowStride(t[2]) : 0);
-          s.weight(11, t[1]);
+          s.weight(11, t[1], device.compute());
           return new KernelCommand(Kernels.LINEAR, s, weight.dim(0), chunk);
         });
   }
@@ -136,6 +136,7 @@ final class Linears {
     long heads = types.getFirst().dim(1);
     long c = weight.dim(1);
     boolean transposed = spec.orientation() == HeadMatMul.Orientation.ROWS_IN;
+    Compute compute = transposed ? Compute.F32 : device.compute();
     int threads = device.workers().threads();
     // parts of 64 outputs at least, several for each thread
     long outputs = transposed ? c : spec.rows();
@@ -147,7 +148,7 @@ final class Linears {
             / blocks;
     long chunk = Chunks.of(heads * blocks, 1, perIndex, threads);
     return CpuPlan.of(
-        device.tier().name() + " HEAD_MATMUL " + Weights.describe(weight),
+        device.tier().name() + " HEAD_MATMUL " + compute.describe(weight),
         (t, w) -> {
           Slots s = new Slots(device.pool());
           s.put(1, t[0]).put(2, t[0].type().strides().stride(0));
@@ -156,7 +157,7 @@ final class Linears {
           s.put(8, t[2]).put(9, t[2].type().strides().stride(0));
           s.put(10, t[2].type().strides().stride(1)).put(11, transposed ? 1 : 0);
           s.put(12, spec.rowsPerHead()).put(13, spec.rowOffset()).put(14, blocks);
-          s.weight(15, t[1]);
+          s.weight(15, t[1], compute);
           return new KernelCommand(Kernels.HEAD_MATMUL, s, heads * blocks, chunk);
         });
   }

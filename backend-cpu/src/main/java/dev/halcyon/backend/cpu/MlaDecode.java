@@ -10,13 +10,23 @@ import dev.halcyon.hal.tensor.TensorType;
 import java.util.List;
 
 /**
- * MlaAttention: the context of each token is cut into splits that threads work on independently,
- * then merged. How many depends on the longest context, known when the command executes; the
+ * MlaAttention: a long context of a token is cut into splits that threads work on independently,
+ * then merged; a short one is cut by heads, which leaves nothing to merge but decodes the cache
+ * once for each part. How many depends on the longest context, known when the command executes; the
  * workspace holds the most there can be, for a bounded number of tokens at a time.
  */
 final class MlaDecode implements BoundOperator {
   /** Positions a split has at least. */
   private static final long SPLIT = 32;
+
+  /** Contexts below are not split: up to here decoding the cache for each part is cheaper. */
+  private static final long SHORT = 256;
+
+  /** Heads a part of them has at least, the height of a register tile. */
+  private static final long HEADS = 4;
+
+  /** A task of fewer operations is not worth handing over to another thread. */
+  private static final double SMALLEST_TASK = 100e3;
 
   private static final long WORKSPACE = 64 << 20;
   private static final int PER_THREAD = 4;
@@ -52,6 +62,7 @@ final class MlaDecode implements BoundOperator {
     decode.put(8, CpuTypes.rowStrideBytes(t[1].type()));
     decode.put(9, CpuTypes.weightType(t[1].dtype())).put(10, t[2]).put(11, t[2].dim(1));
     decode.put(12, spec.blockSize()).put(15, spec.scale()).put(18, workspace);
+    decode.put(21, outStride).put(22, t[5].type().strides().stride(1));
     merge = new Slots(device.pool());
     merge.put(1, workspace).put(3, f.heads).put(4, f.latent).put(6, outStride);
     merge.put(7, t[5].type().strides().stride(1));
@@ -90,28 +101,37 @@ final class MlaDecode implements BoundOperator {
   public void enqueue(BackendStream stream) {
     CpuStream s = (CpuStream) stream;
     long longest = Math.max(1, context.longest());
-    long splits = Math.min(f.maxSplits, Math.ceilDiv(longest, SPLIT));
+    long splits = longest < SHORT ? 1 : Math.min(f.maxSplits, Math.ceilDiv(longest, SPLIT));
     // whole multiples of the smallest split, so that few of them straddle blocks
     long length = Math.ceilDiv(Math.ceilDiv(longest, splits), SPLIT) * SPLIT;
     splits = Math.ceilDiv(longest, length);
-    decode.put(16, splits).put(17, length);
+    double flops = 2.0 * f.heads * (2 * f.latent + f.rope) * Math.min(length, longest);
+    long parts = parts(splits, flops);
+    decode.put(16, splits).put(17, length).put(19, parts);
     merge.put(2, splits);
-    double flops = 2.0 * f.heads * (2 * f.latent + f.rope) * length;
     for (long at = 0; at < f.tokens; at += f.batch) {
       long count = Math.min(f.batch, f.tokens - at);
       decode.put(1, q + 4 * at * qStride).put(13, sequence + 4 * at).put(14, positions + 4 * at);
-      merge.put(5, out + 4 * at * outStride);
-      long tasks = count * splits;
-      s.kernel(
-          Kernels.MLA_DECODE,
-          decode,
-          tasks,
-          Chunks.of(tasks, 1, Chunks.flopBytes(flops), f.threads));
-      long rows = count * f.heads;
-      s.kernel(
-          Kernels.MLA_MERGE, merge, rows, Chunks.of(rows, 1, 4.0 * splits * f.latent, f.threads));
+      decode.put(20, out + 4 * at * outStride);
+      long tasks = count * splits * parts;
+      double smallest = Math.ceil(SMALLEST_TASK * parts / flops);
+      long chunk = (long) Math.max(smallest, tasks / (PER_THREAD * (long) f.threads));
+      s.kernel(Kernels.MLA_DECODE, decode, tasks, chunk);
+      if (splits > 1) {
+        merge.put(5, out + 4 * at * outStride);
+        long rows = count * f.heads;
+        s.kernel(
+            Kernels.MLA_MERGE, merge, rows, Chunks.of(rows, 1, 4.0 * splits * f.latent, f.threads));
+      }
     }
     context.clearBlind(output);
+  }
+
+  /** Parts of the heads: several tasks for each thread, if tokens and splits are too few for it. */
+  private long parts(long splits, double flops) {
+    long wanted = Math.ceilDiv((long) PER_THREAD * f.threads, Math.min(f.batch, f.tokens) * splits);
+    long worth = (long) (flops / SMALLEST_TASK);
+    return Math.clamp(Math.min(wanted, worth), 1, Math.ceilDiv(f.heads, HEADS));
   }
 
   @Override

@@ -52,7 +52,7 @@ final class MlaPrefill implements BoundOperator {
     slots.put(11, CpuTypes.weightType(cache.dtype())).put(12, t[2]).put(13, t[2].dim(1));
     slots.put(14, spec.blockSize()).put(15, starts).put(16, rows).put(17, t[4]);
     slots.put(18, spec.scale()).put(19, t[6]).put(20, out.strides().stride(0));
-    slots.put(21, out.strides().stride(1)).weight(24, t[5]);
+    slots.put(21, out.strides().stride(1)).weight(24, t[5], device.compute());
   }
 
   static Support support(CpuDevice device, MlaExpandedAttention spec, List<TensorType> types) {
@@ -75,7 +75,7 @@ final class MlaPrefill implements BoundOperator {
   static CpuPlan plan(CpuDevice device, MlaExpandedAttention spec, List<TensorType> types) {
     long tokens = types.getFirst().dim(0);
     return new CpuPlan(
-        device.tier().name() + " MLA_PREFILL",
+        device.tier().name() + " MLA_PREFILL " + device.compute().describe(types.get(5)),
         Linears.align(4 * (tokens + 1)) + 4 * tokens,
         (t, w) -> new MlaPrefill(device, spec, types, t, w));
   }

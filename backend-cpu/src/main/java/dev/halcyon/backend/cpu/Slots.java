@@ -68,6 +68,11 @@ final class Slots {
     return put(first + 3, scales);
   }
 
+  /** The same descriptor for a product, whose activations may be rounded. */
+  Slots weight(int first, Tensor matrix, Compute compute) {
+    return weight(first, matrix).put(first + 2, CpuTypes.productType(matrix.type(), compute));
+  }
+
   void free() {
     pool.give(address, BYTES);
   }

@@ -89,6 +89,7 @@ class CpuDeviceTest {
     assertEquals(HalErrorCode.INVALID_OPTION, refused("cpu://", "tier", "fpga").code());
     assertEquals(HalErrorCode.INVALID_OPTION, refused("cpu://", "threads", "0").code());
     assertEquals(HalErrorCode.INVALID_OPTION, refused("cpu://", "colour", "red").code());
+    assertEquals(HalErrorCode.INVALID_OPTION, refused("cpu://", "compute", "f64").code());
     assertEquals(HalErrorCode.DEVICE_UNAVAILABLE, refused("cpu://7", "threads", "1").code());
   }
 

@@ -52,12 +52,13 @@ final class CpuFixture implements AutoCloseable {
   }
 
   static CpuFixture open(String tier, int threads) {
+    return open(tier, DeviceOptions.DEFAULT.with("threads", threads));
+  }
+
+  static CpuFixture open(String tier, DeviceOptions options) {
     try {
       return new CpuFixture(
-          HalRegistry.discover()
-              .open(
-                  DeviceUri.parse("cpu://"),
-                  DeviceOptions.DEFAULT.with("tier", tier).with("threads", threads)));
+          HalRegistry.discover().open(DeviceUri.parse("cpu://"), options.with("tier", tier)));
     } catch (HalException e) {
       if (e.code() != HalErrorCode.DEVICE_UNAVAILABLE) {
         throw e;

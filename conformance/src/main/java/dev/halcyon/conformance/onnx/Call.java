@@ -48,7 +48,7 @@ record Call(OnnxNode node, int opset, List<Optional<OnnxTensor>> inputs, Emitter
   /** A floating input in F32, which holds each of its numbers. */
   Tensor f32(int input) {
     if (!type(input).isFloating()) {
-      throw new NotMapped(type(input) + " for input " + input);
+      throw new NotMapped(type(input) + " where the HAL computes in F32 alone");
     }
     return emit.cast(floating(input), DType.F32);
   }

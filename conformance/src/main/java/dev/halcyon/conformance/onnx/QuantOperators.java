@@ -28,7 +28,7 @@ final class QuantOperators {
             "QuantizeLinear",
             "Binary DIV, rounding by Binary ADD and SUB, clamping by MAX and MIN, Cast",
             QuantOperators::quantize),
-        MappedOperator.close(
+        MappedOperator.exact(
             "DequantizeLinear", "Binary SUB, Cast, Binary MUL", QuantOperators::dequantize));
   }
 

@@ -51,7 +51,9 @@ public final class AttentionCases implements OperatorSource {
                   DIMS[i % 5],
                   p.batch,
                   Scores.PLAIN,
-                  i % 4 == 1 ? OperatorDefinition.Extent.QUICK : OperatorDefinition.Extent.LAYOUTS);
+                  i % 13 == 5
+                      ? OperatorDefinition.Extent.QUICK
+                      : OperatorDefinition.Extent.LAYOUTS);
             });
   }
 
@@ -72,7 +74,7 @@ public final class AttentionCases implements OperatorSource {
                     new int[] {16, 8},
                     PagedBatch.all(block).get(batch),
                     scores,
-                    scores == Scores.HUGE
+                    scores == Scores.HUGE && cache == DType.F16
                         ? OperatorDefinition.Extent.QUICK
                         : OperatorDefinition.Extent.LAYOUTS));
           }

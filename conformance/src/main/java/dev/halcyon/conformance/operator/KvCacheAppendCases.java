@@ -222,7 +222,8 @@ public final class KvCacheAppendCases implements OperatorSource {
         copy(rotated, t, rope, value, bound, slot * width + latent);
       }
     }
-    return List.of(new Expected(value, bound, Expected.Zeros.EQUAL));
+    // a rotated number has two products and a sum
+    return List.of(new Expected(value, bound, Expected.Zeros.EQUAL).near());
   }
 
   private static void copy(Expected from, int row, int n, double[] value, double[] bound, int at) {

@@ -43,7 +43,7 @@ public final class MlaAttentionCases implements OperatorSource {
                     SIZES[i % SIZES.length],
                     batches.get(i % n),
                     Scores.PLAIN,
-                    i % 4 == 2
+                    i % 7 == 2
                         ? OperatorDefinition.Extent.QUICK
                         : OperatorDefinition.Extent.LAYOUTS));
   }

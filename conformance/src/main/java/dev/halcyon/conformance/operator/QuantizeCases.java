@@ -35,6 +35,7 @@ public final class QuantizeCases implements CaseSource {
         all.add(quantize(w, "ties", s, OperatorDefinition.Extent.DENSE));
         all.add(quantize(w, "zeros", s, OperatorDefinition.Extent.DENSE));
         all.add(quantize(w, "wide", s, OperatorDefinition.Extent.DENSE));
+        all.add(quantize(w, "opposites", s, OperatorDefinition.Extent.DENSE));
         all.add(dequantize(w, s, OperatorDefinition.Extent.QUICK));
       }
       all.add(quantize(w, "normal", new long[] {2, 7168}, OperatorDefinition.Extent.DENSE));
@@ -85,6 +86,8 @@ public final class QuantizeCases implements CaseSource {
     return switch (data) {
       case "normal" -> d.normal(DType.F32, 3, dims);
       case "zeros" -> d.cycle(DType.F32, new double[] {0, -0.0}, dims);
+      // equal magnitudes of either sign: the first decides the sign of an i4 scale
+      case "opposites" -> d.fill(DType.F32, () -> d.random().nextBoolean() ? 3 : -3, dims);
       case "wide" -> d.wide(DType.F32, -8, 8, dims);
       default -> ties(d, dtype, dims);
     };

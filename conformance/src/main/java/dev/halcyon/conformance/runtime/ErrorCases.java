@@ -86,8 +86,7 @@ final class ErrorCases implements CaseSource {
                   + " checks");
       case BACKEND_BROKEN ->
           Optional.of(
-              "a property of an installation; the tests of hal-api and the kit's self-test cover"
-                  + " it");
+              "a property of an installation, not of a device; the tests of hal-api cover it");
       case DEVICE_LOST, KERNEL_BUILD_FAILED, NATIVE_CALL_FAILED ->
           Optional.of("a fault of driver or hardware; the kit's self-test plants it");
       case MODEL_NOT_FOUND,

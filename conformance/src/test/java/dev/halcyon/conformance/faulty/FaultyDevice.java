@@ -1,7 +1,6 @@
 package dev.halcyon.conformance.faulty;
 
 import dev.halcyon.hal.DeviceCapabilities;
-import dev.halcyon.hal.DeviceCapabilities.Feature;
 import dev.halcyon.hal.DeviceInfo;
 import dev.halcyon.hal.HalErrorCode;
 import dev.halcyon.hal.HalException;
@@ -12,9 +11,7 @@ import dev.halcyon.hal.spi.OperatorLibrary;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import java.util.EnumSet;
 import java.util.Optional;
-import java.util.Set;
 
 /** A healthy device with one bug, or none. */
 final class FaultyDevice implements BackendDevice {
@@ -41,12 +38,7 @@ final class FaultyDevice implements BackendDevice {
 
   @Override
   public DeviceCapabilities capabilities() {
-    DeviceCapabilities c = healthy.capabilities();
-    Set<Feature> features = EnumSet.copyOf(c.features());
-    if (has(Fault.SUBNORMALS_FLUSHED)) {
-      features.add(Feature.SUBNORMALS);
-    }
-    return new DeviceCapabilities(c.usages(), features, c.maxAllocationBytes());
+    return healthy.capabilities();
   }
 
   @Override

@@ -37,13 +37,13 @@ class FaultyDeviceTest {
     assertEquals(Status.FAIL, found.status(), () -> found.id() + " " + found.outcome());
   }
 
+  static Subject subject(Optional<Fault> fault) {
+    return new Subject(() -> new Device(new FaultyDevice(open(OPTIONS), fault)));
+  }
+
   private static List<CaseResult> run(Optional<Fault> fault, Fault query) {
     List<CaseResult> results = new ArrayList<>();
-    DeviceOptions options =
-        fault.isPresent() && fault.get() == Fault.SUBNORMALS_FLUSHED
-            ? OPTIONS.with("features", "native_graphs+zero_copy_import+stacked_parts")
-            : OPTIONS;
-    try (Subject subject = new Subject(() -> new Device(new FaultyDevice(open(options), fault)))) {
+    try (Subject subject = subject(fault)) {
       new Runner(subject)
           .run(
               Catalogue.standard()
@@ -54,7 +54,7 @@ class FaultyDeviceTest {
     return results;
   }
 
-  private static BackendDevice open(DeviceOptions options) {
+  static BackendDevice open(DeviceOptions options) {
     return ServiceLoader.load(BackendProvider.class).stream()
         .map(ServiceLoader.Provider::get)
         .filter(p -> p.name().equals("emulated"))

@@ -58,6 +58,9 @@ final class FaultyStream implements BackendStream {
   @Override
   public void upload(MemorySegment source, BackendBuffer target, long targetOffset) {
     runLate();
+    if (has(Fault.EXCEPTION_ESCAPES)) {
+      throw new IllegalStateException("a pointer of the binding is null");
+    }
     if (has(Fault.UPLOAD_KEEPS_SOURCE)) {
       late.add(() -> healthy.upload(source, target, targetOffset));
     } else if (has(Fault.UPLOAD_OVERTAKES)) {

@@ -141,6 +141,38 @@ class MalformedNodeTestTest {
     assertInvalid("no folder test_data_set_N", "test_neg");
   }
 
+  /** Whatever a byte is changed to, reading ends in a result or in an error of the kit. */
+  @Test
+  void anyDamageIsNoticedOrReadable() throws IOException {
+    for (Path file : new Path[] {folder.resolve("model.onnx"), data("input_0.pb")}) {
+      byte[] whole = Files.readAllBytes(file);
+      for (int at = 0; at < whole.length; at++) {
+        for (int mask : new int[] {0x01, 0x08, 0x80, 0xff}) {
+          byte[] damaged = whole.clone();
+          damaged[at] ^= (byte) mask;
+          Files.write(file, damaged);
+          read(file);
+        }
+        Files.write(file, Arrays.copyOf(whole, at));
+        read(file);
+      }
+    }
+  }
+
+  private static void read(Path file) {
+    try {
+      if (file.endsWith("model.onnx")) {
+        OnnxReader.model(file);
+      } else {
+        OnnxReader.tensor(file);
+      }
+    } catch (HalException e) {
+      assertEquals(HalErrorCode.GOLDEN_INVALID, e.code());
+    } catch (NotMapped e) {
+      assertTrue(e.getMessage().contains("STRING"), e::getMessage);
+    }
+  }
+
   @Test
   void typedFields() throws IOException {
     writeInput(tensor(1, 2).number(4, 1).number(4, 2));

@@ -400,7 +400,7 @@ class MutationTest {
         mistake
             .source
             .definitions()
-            .filter(d -> query.matches(d.id()))
+            .filter(d -> query.matches(d.id()) && d.types().getLast().elementCount() > 0)
             .map(d -> with(d, mistake.wrong.apply(d)))
             .toList();
     assertFalse(definitions.isEmpty(), "no definition matches");

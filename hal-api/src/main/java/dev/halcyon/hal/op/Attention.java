@@ -7,7 +7,8 @@ import java.util.List;
 
 /**
  * Causal attention over a paged cache, grouped-query: query head h reads key/value head {@code h /
- * (H / G)}. Token t sees positions 0 to {@code positions[t]} of its sequence.
+ * (H / G)}. Token t sees positions 0 to {@code positions[t]} of its sequence; a token of negative
+ * position sees nothing and gives zeros. Rows that a token does not see have no influence on it.
  *
  * <p>Operands: q F32 [T, H, D]; keys [rows, G, D] and values [rows, G, V] of F32, F16 or BF16;
  * blockTable I32 [B, blocks] (block b of a sequence holds its positions {@code [b * blockSize, +

@@ -8,11 +8,12 @@ import java.util.List;
 /**
  * The router of a mixture of experts. With scores {@code s = scoring(logits)} and choice scores
  * {@code c = s + bias} (BIASED) or {@code s}: experts lie in {@code groups} equal runs; the {@code
- * groupTopK} groups of highest group score (the maximum or the sum of the two best choice scores)
- * stay, all others count as -inf; of the rest the {@code topK} experts of highest choice score are
- * chosen, the lowest index winning ties, in descending order. Weights are the unbiased s at the
- * chosen experts, divided by (their sum + 1e-20) under SUM, times {@code scale}. Source:
- * DeepSeek-V3 inference/model.py, class Gate; arXiv 2412.19437 section 2.1.2.
+ * groupTopK} groups of highest group score (the maximum or the sum of the two best choice scores,
+ * of the only one in groups of one) stay, all others count as -inf; of the rest the {@code topK}
+ * experts of highest choice score are chosen, the lowest index winning ties, in descending order.
+ * Equal logits of a token have equal scores. Weights are the unbiased s at the chosen experts,
+ * divided by (their sum + 1e-20) under SUM, times {@code scale}. Source: DeepSeek-V3
+ * inference/model.py, class Gate; arXiv 2412.19437 section 2.1.2.
  *
  * <p>Operands: logits F32 [T, E]; bias F32 [E] (BIASED); weights F32 [T, topK]; ids I32 [T, topK].
  *

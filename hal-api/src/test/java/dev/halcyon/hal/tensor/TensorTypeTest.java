@@ -240,4 +240,11 @@ class TensorTypeTest {
         IllegalArgumentException.class,
         () -> TensorType.of(DType.F32, Shape.of(2, 3), Strides.of(1), QuantScheme.NONE));
   }
+
+  @Test
+  void aWholeRowWithoutColumnsHasNoScale() {
+    QuantScheme.Blocked scheme = (QuantScheme.Blocked) QuantScheme.perChannel();
+    assertEquals(Shape.of(4, 0), scheme.scaleShape(Shape.of(4, 0)));
+    assertEquals(Shape.of(4, 1), scheme.scaleShape(Shape.of(4, 7)));
+  }
 }

@@ -55,9 +55,11 @@ public final class CTier implements KernelTier {
   private static volatile Path path;
 
   private final String name;
+  private final RoundedProducts roundedProducts;
 
-  private CTier(String name) {
+  private CTier(String name, RoundedProducts roundedProducts) {
     this.name = name;
+    this.roundedProducts = roundedProducts;
   }
 
   /**
@@ -86,7 +88,11 @@ public final class CTier implements KernelTier {
       MemorySegment isa =
           (MemorySegment)
               Library.handle("hc_isa", FunctionDescriptor.of(ValueLayout.ADDRESS)).invokeExact();
-      return new CTier("c/" + isa.reinterpret(64).getString(0));
+      int dot =
+          (int) Library.handle("hc_dot", FunctionDescriptor.of(ValueLayout.JAVA_INT)).invokeExact();
+      return new CTier(
+          "c/" + isa.reinterpret(64).getString(0),
+          dot == 0 ? RoundedProducts.AT_F32_SPEED : RoundedProducts.DOT_INSTRUCTIONS);
     } catch (UnavailableException | RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
@@ -97,6 +103,11 @@ public final class CTier implements KernelTier {
   @Override
   public String name() {
     return name;
+  }
+
+  @Override
+  public RoundedProducts roundedProducts() {
+    return roundedProducts;
   }
 
   @Override

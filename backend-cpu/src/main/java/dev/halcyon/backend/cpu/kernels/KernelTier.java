@@ -19,6 +19,21 @@ public interface KernelTier {
    */
   String name();
 
+  /** What a tier makes of {@link Kernels#DOT}. */
+  enum RoundedProducts {
+    /** Nothing: activations stay f32. */
+    IGNORED,
+    /** It rounds, but has no instructions that are faster for it. */
+    AT_F32_SPEED,
+    /** It rounds and uses dot-product instructions. */
+    DOT_INSTRUCTIONS
+  }
+
+  /** What this tier makes of {@link Kernels#DOT} on this processor. */
+  default RoundedProducts roundedProducts() {
+    return RoundedProducts.IGNORED;
+  }
+
   /**
    * Runs the indices {@code begin} (inclusive) to {@code end} (exclusive) of a kernel on the
    * calling thread.

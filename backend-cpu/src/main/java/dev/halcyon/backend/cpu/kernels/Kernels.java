@@ -8,7 +8,7 @@ public final class Kernels {
   private Kernels() {}
 
   /** Version of the header these constants follow. */
-  public static final int ABI_VERSION = 1;
+  public static final int ABI_VERSION = 2;
 
   /** Bytes of private scratch behind slot 0. */
   public static final int SCRATCH_BYTES = 2 << 20;
@@ -29,6 +29,9 @@ public final class Kernels {
   public static final int F8 = 3;
   public static final int I8 = 4;
   public static final int I4 = 5;
+
+  /** Added to a weight type: products may round activations. */
+  public static final int DOT = 16;
 
   // enum hc_stype
   public static final int SCALE_F32 = 0;

@@ -63,36 +63,49 @@ final class MlaKernels {
     long splits = Raw.slot(slots, 16);
     long splitLength = Raw.slot(slots, 17);
     long partial = Raw.slot(slots, 18);
+    long parts = Raw.slot(slots, 19);
+    long perPart = ((heads + parts - 1) / parts + 3) / 4 * 4;
     long tile = Math.clamp(TILE_BYTES / (4 * width), MIN_TILE, MAX_TILE);
     long panel = Raw.slot(slots, 0);
     long scores = panel + 4 * tile * width;
     for (long task = begin; task < end; task++) {
-      long t = task / splits;
-      long p0 = task % splits * splitLength;
+      long piece = task / parts;
+      long t = piece / splits;
+      long first = Math.min(task % parts * perPart, heads);
+      long last = Math.min(first + perPart, heads);
+      long p0 = piece % splits * splitLength;
       long p1 = Math.min(p0 + splitLength, Raw.i32(positions + 4 * t) + 1L);
-      long acc = partial + 4 * task * heads * (latent + 2);
-      long max = acc + 4 * heads * latent;
+      long piecePartial = partial + 4 * piece * heads * (latent + 2);
+      long max = piecePartial + 4 * heads * latent;
       long sum = max + 4 * heads;
-      Raw.zero(acc, heads * latent);
-      for (long h = 0; h < heads; h++) {
+      boolean whole = splits == 1;
+      long acc = whole ? Raw.slot(slots, 20) + 4 * t * Raw.slot(slots, 21) : piecePartial;
+      long accStride = whole ? Raw.slot(slots, 22) : latent;
+      for (long h = first; h < last; h++) {
+        Raw.zero(acc + 4 * h * accStride, latent);
         Raw.f32(max + 4 * h, Float.NEGATIVE_INFINITY);
         Raw.f32(sum + 4 * h, 0);
       }
       for (long p = p0; p < p1; p += tile) {
         long n = Math.min(tile, p1 - p);
         cache.decode(math, Raw.i32(seqOf + 4 * t), p, n, width, panel);
-        for (long h0 = 0; h0 < heads; h0 += HEADS) {
-          long count = Math.min(HEADS, heads - h0);
+        for (long h0 = first; h0 < last; h0 += HEADS) {
+          long count = Math.min(HEADS, last - h0);
           long qh = q + 4 * (t * qToken + h0 * qHead);
-          long acch = acc + 4 * h0 * latent;
+          long acch = acc + 4 * h0 * accStride;
           Raw.zero(scores, count * tile);
           math.timesTransposed(qh, qHead, count, panel, width, n, width, scores, tile);
           for (long h = 0; h < count; h++) {
             long at = 4 * (h0 + h);
-            long row = acch + 4 * h * latent;
+            long row = acch + 4 * h * accStride;
             math.onlineSoftmax(scores + 4 * h * tile, n, scale, max + at, sum + at, row, latent);
           }
-          math.times(scores, tile, count, panel, width, n, latent, acch, latent);
+          math.times(scores, tile, count, panel, width, n, latent, acch, accStride);
+        }
+      }
+      if (whole) {
+        for (long h = first; h < last; h++) {
+          math.scale(1 / Raw.f32(sum + 4 * h), acc + 4 * h * accStride, latent);
         }
       }
     }

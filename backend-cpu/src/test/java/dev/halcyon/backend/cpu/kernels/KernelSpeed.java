@@ -218,7 +218,11 @@ final class KernelSpeed {
       0.1,
       1,
       context,
-      b.floats(heads * 514)
+      b.floats(heads * 514),
+      1,
+      b.floats(heads * 512),
+      heads * 512,
+      512
     };
     return new Call(Kernels.MLA_DECODE, Bench.slots(parts), 1, 2.0 * heads * context * (576 + 512));
   }

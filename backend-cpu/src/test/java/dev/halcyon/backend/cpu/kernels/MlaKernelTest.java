@@ -30,16 +30,18 @@ class MlaKernelTest {
     for (int type = 0; type < 3; type++) {
       for (int heads : new int[] {1, 4, 7}) {
         for (int split : new int[] {45, 16}) {
-          decode(tier, type, heads, 37, 6, split);
-          decode(tier, type, heads, 128, 16, split);
+          for (int headParts : new int[] {1, 2, 5}) {
+            decode(tier, type, heads, 37, 6, split, headParts);
+            decode(tier, type, heads, 128, 16, split, headParts);
+          }
         }
       }
     }
-    decode(tier, Kernels.BF16, 3, 1100, 64, 45);
+    decode(tier, Kernels.BF16, 3, 1100, 64, 45, 1);
   }
 
   private static void decode(
-      KernelTier tier, int type, int heads, int latent, int rope, int split) {
+      KernelTier tier, int type, int heads, int latent, int rope, int split, int headParts) {
     try (Bench bench = new Bench(tier)) {
       int width = latent + rope;
       int[] seqs = {0, 1, 1};
@@ -69,11 +71,17 @@ class MlaKernelTest {
         SCALE,
         splits,
         split,
-        partial
+        partial,
+        headParts,
+        out,
+        heads * latent,
+        latent
       };
-      bench.run(Kernels.MLA_DECODE, Bench.slots(parts), (long) tokens * splits, 2);
-      long[] merge = Bench.slots(0, partial, splits, heads, latent, out, heads * latent, latent);
-      bench.run(Kernels.MLA_MERGE, merge, (long) tokens * heads, 2);
+      bench.run(Kernels.MLA_DECODE, Bench.slots(parts), (long) tokens * splits * headParts, 2);
+      if (splits > 1) {
+        long[] merge = Bench.slots(0, partial, splits, heads, latent, out, heads * latent, latent);
+        bench.run(Kernels.MLA_MERGE, merge, (long) tokens * heads, 2);
+      }
       for (int t = 0; t < tokens; t++) {
         for (int h = 0; h < heads; h++) {
           int n = positions[t] + 1;
