@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.halcyon.conformance.CaseId;
+import dev.halcyon.conformance.report.SupportMatrix;
 import dev.halcyon.hal.HalErrorCode;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -11,6 +13,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -188,6 +192,28 @@ class ConformanceCommandTest {
         compared.out());
     Command.Result support = run("support", first).assertOk();
     assertTrue(support.out().contains("| MatMul | f32 | native |"), support.out());
+  }
+
+  /** docs/SUPPORT.md is made by hand from a run; this finds out when that is due. */
+  @Test
+  void supportPageListsEveryOperatorAndDtypeOfTheQuickProfile() throws IOException {
+    Path page =
+        Path.of(System.getProperty("basedir", "")).toAbsolutePath().resolve("../docs/SUPPORT.md");
+    Set<String> written = new TreeSet<>();
+    for (String line : Files.readAllLines(page)) {
+      String[] cells = line.split(" *\\| *");
+      if (cells.length > 3 && !cells[1].equals("operator") && !cells[1].startsWith("-")) {
+        written.add(cells[1] + " " + cells[2]);
+      }
+    }
+    Set<String> asked = new TreeSet<>();
+    run("list", "hal:op/*", "--profile", "quick")
+        .assertOk()
+        .out()
+        .lines()
+        .map(CaseId::parse)
+        .forEach(id -> asked.add(id.subject() + " " + SupportMatrix.dtype(id)));
+    assertEquals(asked, written);
   }
 
   @Test

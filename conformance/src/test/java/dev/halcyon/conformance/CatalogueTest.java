@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 
 /** The catalogue as a whole: ids, and their pairing with the specification. */
 class CatalogueTest {
-  private static final Pattern REQUIREMENT = Pattern.compile("(?m)^- \\*\\*([A-Z0-9-]+)\\*\\* ");
+  private static final Pattern REQUIREMENT = Pattern.compile("(?m)^- \\*\\*(OP-[A-Z0-9-]+)\\*\\* ");
 
   @Test
   void idsAreDistinctReadableAndTheSameInEveryEnumeration() {
@@ -46,10 +46,11 @@ class CatalogueTest {
   }
 
   @Test
-  void everyCaseNamesRequirementsAndEveryRequirementHasACase() throws IOException {
+  void everyOperatorCaseNamesRequirementsAndEveryRequirementHasACase() throws IOException {
     Set<String> checked =
         Catalogue.standard()
             .cases()
+            .filter(c -> c.id().path().startsWith("hal:op/"))
             .peek(c -> assertFalse(c.requirements().isEmpty(), () -> c.id().toString()))
             .flatMap(c -> c.requirements().stream())
             .collect(Collectors.toCollection(TreeSet::new));

@@ -83,7 +83,7 @@ public final class KvCacheAppendCases implements OperatorSource {
                                     s,
                                     k,
                                     Raw.NORMAL,
-                                    s[0] == 5 && k == Slots.SOME
+                                    s[0] == 5 && k == Slots.SOME && weight == DType.BF16
                                         ? OperatorDefinition.Extent.QUICK
                                         : OperatorDefinition.Extent.LAYOUTS)));
     Stream<OperatorDefinition> raws =

@@ -43,7 +43,9 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
                   formats[i / batches],
                   SIZES[i % SIZES.length],
                   PagedBatch.all(block).get(i % batches),
-                  i % 7 == 1 ? OperatorDefinition.Extent.QUICK : OperatorDefinition.Extent.LAYOUTS);
+                  i % 14 == 1
+                      ? OperatorDefinition.Extent.QUICK
+                      : OperatorDefinition.Extent.LAYOUTS);
             });
   }
 

@@ -91,7 +91,7 @@ public enum StorageFormat {
         double tiny = smallestSubnormal();
         double normal = smallestNormal();
         double[] finite = {
-          0, tiny, 3 * tiny, normal - tiny, normal, 0.5, 1, 1.5, 2, 100, largest() / 2, largest()
+          0, tiny, 3 * tiny, normal - tiny, normal, 0.5, 1, 1.5, 2, 96, largest() / 2, largest()
         };
         boolean infinite = this != F8_E4M3FN;
         double[] all = new double[2 * finite.length + (infinite ? 3 : 1)];

@@ -9,7 +9,6 @@ import java.time.Duration;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
-import tools.jackson.core.util.DefaultIndenter;
 import tools.jackson.core.util.DefaultPrettyPrinter;
 import tools.jackson.databind.DeserializationContext;
 import tools.jackson.databind.DeserializationFeature;
@@ -27,6 +26,12 @@ import tools.jackson.databind.module.SimpleModule;
  * null where there is no value.
  */
 public final class ReportJson {
+  /** Report, list of devices, device. */
+  private static final int DEVICE_LEVEL = 3;
+
+  /** And its list of cases. */
+  private static final int CASES_LEVEL = DEVICE_LEVEL + 1;
+
   private static final JsonMapper MAPPER =
       JsonMapper.builder()
           .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
@@ -34,13 +39,30 @@ public final class ReportJson {
           .enable(SerializationFeature.INDENT_OUTPUT)
           .defaultPrettyPrinter(
               new DefaultPrettyPrinter()
-                  .withObjectIndenter(DefaultPrettyPrinter.FixedSpaceIndenter.instance())
-                  .withArrayIndenter(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE.withLinefeed("\n")))
+                  .withObjectIndenter(new OuterLines(DEVICE_LEVEL))
+                  .withArrayIndenter(new OuterLines(CASES_LEVEL)))
           .addModule(
               new SimpleModule()
                   .addSerializer(Duration.class, new SecondsSerializer())
                   .addDeserializer(Duration.class, new SecondsDeserializer()))
           .build();
+
+  /**
+   * A line for each entry of an outer level, a space within.
+   *
+   * @param deepest level whose entries get a line
+   */
+  private record OuterLines(int deepest) implements DefaultPrettyPrinter.Indenter {
+    @Override
+    public void writeIndentation(JsonGenerator out, int level) {
+      out.writeRaw(level <= deepest ? "\n" + "  ".repeat(Math.min(level, deepest)) : " ");
+    }
+
+    @Override
+    public boolean isInline() {
+      return false;
+    }
+  }
 
   private static final class SecondsSerializer extends ValueSerializer<Duration> {
     @Override
