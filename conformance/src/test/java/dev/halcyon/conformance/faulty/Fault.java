@@ -41,23 +41,23 @@ enum Fault {
   /** Imports are claimed and always refused. */
   IMPORT_ONLY_CLAIMED("hal:runtime/import:memory=any"),
   /** Operators are computed without the device and called native. */
-  HOST_EXECUTION_CALLED_NATIVE("hal:op/MatMul:a=f32,b=f32,m=3,k=64,n=33,layout=dense"),
+  HOST_EXECUTION_CALLED_NATIVE("hal:op/MatMul:a=f32,b=f32,data=uniform,m=3,k=64,n=33,layout=dense"),
   /** A fill writes one element too many. */
   GUARD_OVERWRITTEN("hal:runtime/memory:check=neighbours,dtype=f32,n=17"),
   /** A gather reads the memory behind its table. */
   GATHER_BEYOND_TABLE("hal:runtime/failure:check=index"),
   /** The last element of a product is not computed. */
-  TAIL_OFF_BY_ONE("hal:op/MatMul:a=f32,b=f32,m=3,k=64,n=33,layout=dense"),
+  TAIL_OFF_BY_ONE("hal:op/MatMul:a=f32,b=f32,data=uniform,m=3,k=64,n=33,layout=dense"),
   /** Operands of a product are read as if they were dense. */
-  STRIDE_IGNORED("hal:op/MatMul:a=f32,b=f32,m=5,k=31,n=17,layout=transposed"),
+  STRIDE_IGNORED("hal:op/MatMul:a=f32,b=f32,data=uniform,m=5,k=31,n=17,layout=transposed"),
   /** Operands are read from the aligned address below their own. */
-  OFFSET_IGNORED("hal:op/MatMul:a=f32,b=f32,m=5,k=31,n=17,layout=misaligned"),
+  OFFSET_IGNORED("hal:op/MatMul:a=f32,b=f32,data=uniform,m=5,k=31,n=17,layout=misaligned"),
   /** Products are summed in bf16. */
-  BF16_ACCUMULATION("hal:op/MatMul:a=bf16,b=bf16,m=5,k=31,n=17,layout=dense"),
+  BF16_ACCUMULATION("hal:op/MatMul:a=bf16,b=bf16,data=uniform,m=5,k=31,n=17,layout=dense"),
   /** A product over nothing is not written. */
-  EMPTY_SUM_SKIPPED("hal:op/MatMul:a=f32,b=f32,m=2,k=0,n=3,layout=dense"),
+  EMPTY_SUM_SKIPPED("hal:op/MatMul:a=f32,b=f32,data=uniform,m=2,k=0,n=3,layout=dense"),
   /** The norm divides by one element less. */
-  NORM_OFF_BY_ONE("hal:op/RmsNorm:weight=f32,t=3,n=100,layout=dense"),
+  NORM_OFF_BY_ONE("hal:op/RmsNorm:weight=f32,epsilon=1.0E-6,data=normal,t=3,n=100,layout=dense"),
   /** NaN becomes 0. */
   NAN_FLUSHED("hal:op/Unary:op=neg,data=special,shape=3x67,layout=dense"),
   /** Subnormal numbers are claimed to be kept and flushed. */
@@ -84,7 +84,7 @@ enum Fault {
       "hal:op/RotaryEmbedding:pairs=interleaved,positions=random,t=3,h=2,d=12,offset=0,dim=12,p=9,layout=dense"),
   /** The scale of attention scores, with YaRN's mscale in it, is not applied. */
   ATTENTION_SCALE_MISSING(
-      "hal:op/MlaAttention:batch=decode1,block=1,cache=f32,heads=4,latent=16,rope=8,layout=dense"),
+      "hal:op/MlaAttention:batch=decode1,block=1,scores=plain,cache=f32,heads=4,latent=16,rope=8,layout=dense"),
   /** A softmax does not subtract its maximum. */
   SOFTMAX_WITHOUT_MAX(
       "hal:op/MaskedSoftmax:scale=1.0,data=large,lengths=random,shape=5x64,of=5,layout=dense"),
