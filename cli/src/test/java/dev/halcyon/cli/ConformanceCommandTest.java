@@ -25,7 +25,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** {@code halcyon conformance} and its subcommands, by what they print and how they exit. */
 class ConformanceCommandTest {
-  private static final String ONE = "hal:op/MatMul:a=f32,b=f32,m=3,k=64,n=33,layout=dense";
+  private static final String ONE =
+      "hal:op/MatMul:a=f32,b=f32,data=uniform,m=3,k=64,n=33,layout=dense";
 
   @TempDir Path temp;
 
