@@ -78,6 +78,7 @@ public final class Main implements Runnable {
             .addSubcommand(new RunCommand(host))
             .addSubcommand(new ChatCommand(host))
             .addSubcommand(new ParityCommand(host))
+            .addSubcommand(new PerplexityCommand(host))
             .addSubcommand(new BenchCommand(host));
     // a prompt may begin with '@'
     line.setExpandAtFiles(false);

@@ -2,6 +2,7 @@ package dev.halcyon.cli;
 
 import dev.halcyon.hal.Device;
 import dev.halcyon.models.deepseek.DeepSeekModel;
+import dev.halcyon.models.deepseek.WeightFormat;
 import dev.halcyon.models.generate.ModelFolder;
 import dev.halcyon.models.generate.TextModel;
 import java.nio.file.Path;
@@ -45,24 +46,34 @@ final class ModelSelection {
 
   /** Puts the model on a device and says what that took. */
   TextModel load(Host host, ModelFolder folder, Device device) {
+    return load(host, folder, device, weights.format());
+  }
+
+  /** The same with weights of another format than the given one. */
+  TextModel load(Host host, ModelFolder folder, Device device, WeightFormat format) {
     long start = System.nanoTime();
     TextModel loaded;
     try (LoadBar bar = new LoadBar(host, "loading " + model, folder.checkpointBytes())) {
-      loaded = folder.load(device, weights.loadOptions(bar));
+      loaded = folder.load(device, weights.loadOptions(format, bar));
     }
-    sayLoaded(host.console(), loaded.model(), Duration.ofNanos(System.nanoTime() - start));
+    sayLoaded(host.console(), loaded.model(), format, Duration.ofNanos(System.nanoTime() - start));
     return loaded;
   }
 
   /** Says what a load took. */
   void sayLoaded(Console console, DeepSeekModel loaded, Duration time) {
+    sayLoaded(console, loaded, weights.format(), time);
+  }
+
+  private void sayLoaded(
+      Console console, DeepSeekModel loaded, WeightFormat format, Duration time) {
     console.say(
         "%s (%s): %s, %s weights, %s in place and %s on the device, loaded in %s"
             .formatted(
                 console.onErr(Console.Style.BOLD, loaded.device().uri().toString()),
                 loaded.device().info().name(),
                 model,
-                weights.formatName(),
+                WeightSelection.name(format),
                 Units.bytes(loaded.importedBytes()),
                 Units.bytes(loaded.weightBytes()),
                 Units.seconds(time)));

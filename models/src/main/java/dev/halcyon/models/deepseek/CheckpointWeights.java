@@ -81,6 +81,11 @@ final class CheckpointWeights implements WeightSource {
   }
 
   @Override
+  public Tensor head(String name, long rows, long columns) {
+    return format == WeightFormat.FP8 ? plain(name, rows, columns) : linear(name, rows, columns);
+  }
+
+  @Override
   public Tensor stacked(List<String> names, long rows, long columns) {
     if (stream.device().capabilities().has(Feature.STACKED_PARTS)) {
       List<Tensor> parts = new ArrayList<>();
@@ -207,7 +212,9 @@ final class CheckpointWeights implements WeightSource {
   }
 
   private boolean isWanted(CheckpointTensor data, Optional<QuantScheme.Blocked> scheme) {
-    return format == WeightFormat.NATIVE || scheme.isEmpty() && data.dtype() == format.dtype();
+    QuantScheme stored = scheme.isPresent() ? scheme.get() : QuantScheme.NONE;
+    return format == WeightFormat.NATIVE
+        || data.dtype() == format.dtype() && stored.equals(format.scheme());
   }
 
   private TensorType wantedType(Shape shape) {
