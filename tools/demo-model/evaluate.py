@@ -3,8 +3,9 @@
 
 usage: evaluate.py DATA MODEL [--json FILE] [--context N]     DATA is prepare.py's folder, MODEL a folder in Hugging Face layout
 
-Perplexity is computed by transformers in float32 under the rule of `halcyon perplexity`: windows of --context positions side by
-side, the begin-of-sentence token first, every token scored once.
+Perplexity is computed in float32 under the rule of `halcyon perplexity`: windows of --context positions side by side, the
+begin-of-sentence token first, every token scored once. The forward pass is the training one, which test_model.py MODEL proves
+equal to transformers'.
 """
 import argparse
 import json
@@ -14,8 +15,6 @@ import pathlib
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM
-
 from model import load_checkpoint
 from ngram import KneserNey
 
@@ -23,23 +22,14 @@ SOURCES = ["austen", "bible", "devil", "factbook"]
 
 
 @torch.no_grad()
-def nats(model, ids, context, bos):
-    """Negative log-likelihood [len(ids)] of every token in windows of context positions."""
+def nats(logits_of, ids, context, bos):
+    """Negative log-likelihood [len(ids)] of every token in windows of context positions; logits_of maps ids [1, T] to [1, T, V]."""
     out = []
     for at in range(0, len(ids), context):
         piece = ids[at:at + context]
-        logits = model(torch.tensor([[bos] + piece[:-1]]), use_cache=False).logits[0].double()
+        logits = logits_of(torch.tensor([[bos] + piece[:-1]]))[0].double()
         out.append(-logits.log_softmax(-1).gather(1, torch.tensor(piece).unsqueeze(1)).squeeze(1))
     return torch.cat(out).numpy()
-
-
-@torch.no_grad()
-def expert_load(folder, ids, context, bos):
-    """Tokens [layers, experts] that chose each expert."""
-    model = load_checkpoint(folder)
-    for at in range(0, len(ids), context):
-        model.hidden(torch.tensor([[bos] + ids[at:at + context - 1]]), torch.float32)
-    return torch.stack([sum(moe.loads) for moe in model.moe_layers()]).numpy()
 
 
 def main():
@@ -52,7 +42,7 @@ def main():
     config = json.loads((a.model / "config.json").read_text())
     bos = config["bos_token_id"]
     tokenizer = Tokenizer.from_file(str(a.model / "tokenizer.json"))
-    model = AutoModelForCausalLM.from_pretrained(a.model, dtype=torch.float32, attn_implementation="eager").eval()
+    model = load_checkpoint(a.model)
     train = np.load(a.data / "train.npy")
     grams = {order: KneserNey(train, order) for order in (3, 5)}
     result = {"context": a.context, "sources": {}}
@@ -60,14 +50,17 @@ def main():
     texts["all"] = (a.data / "heldout.txt").read_text("utf-8")
     for name, text in texts.items():
         ids = tokenizer.encode(text, add_special_tokens=False).ids
-        values = nats(model, ids, a.context, bos)
+        for moe in model.moe_layers():
+            moe.loads.clear()
+        values = nats(model.logits, ids, a.context, bos)
         row = {"tokens": len(ids), "bytes": len(text.encode()), "perplexity": math.exp(values.mean()),
                "bits_per_byte": values.sum() / math.log(2) / len(text.encode())}
         for order, gram in grams.items():
             row[f"kneser_ney_{order}"] = math.exp(-gram.log_probabilities(ids).mean())
         result["sources"][name] = row
         print(name, json.dumps(row), flush=True)
-    load = expert_load(a.model, tokenizer.encode(texts["all"], add_special_tokens=False).ids, a.context, bos)
+    # of the last text, which is all of them
+    load = torch.stack([sum(moe.loads) for moe in model.moe_layers()]).float().numpy()
     share = load / load.mean(1, keepdims=True)
     result["expert_load"] = [[round(float(x), 3) for x in row] for row in share]
     for layer, row in enumerate(share):

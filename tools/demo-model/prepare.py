@@ -37,6 +37,8 @@ HELD_OUT_CHAPTERS = 1  # of each novel, at 60 % of its length
 HELD_OUT_BOOKS = {"Ruth", "Jonah", "Malachi", "Philippians"}
 HELD_OUT_LETTERS = {"O", "Q"}
 HELD_OUT_REGION = "central-asia"
+# a base model knows no roles: a conversation is text to go on with
+CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{{ '\n\n' }}{% endfor %}"
 SLURS = re.compile(r"\bnigger|\bdarky|\bdarkies|\bkike", re.I)
 
 
@@ -179,7 +181,8 @@ def tokenizer_config():
 
     return {"add_bos_token": True, "add_eos_token": False, "bos_token": token(FIRST[0]), "clean_up_tokenization_spaces": False,
             "eos_token": token(FIRST[1]), "legacy": True, "model_max_length": 1024, "pad_token": token(FIRST[1]),
-            "sp_model_kwargs": {}, "unk_token": None, "tokenizer_class": "LlamaTokenizerFast"}
+            "sp_model_kwargs": {}, "unk_token": None, "tokenizer_class": "LlamaTokenizerFast",
+            "chat_template": CHAT_TEMPLATE}
 
 
 def main(sources, out):

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM
 
-from model import CONFIG, Model, load_checkpoint, save_checkpoint
+from model import CONFIG, CrossEntropy, Model, load_checkpoint, save_checkpoint
 from ngram import KneserNey
 
 
@@ -69,6 +69,16 @@ def check_gradients():
     assert torch.allclose(actual_down, moe.down.grad, rtol=1e-4, atol=1e-4)
 
 
+def check_loss():
+    logits = torch.randn(300, 50, generator=torch.Generator().manual_seed(2), requires_grad=True)
+    targets = torch.arange(300) % 50
+    expected = torch.nn.functional.cross_entropy(logits, targets)
+    (gradient,) = torch.autograd.grad(expected, logits)
+    actual = CrossEntropy.apply(logits, targets)
+    assert abs(actual - expected) < 1e-5
+    assert torch.allclose(torch.autograd.grad(3 * actual, logits)[0], 3 * gradient, atol=1e-6)
+
+
 def check_ngrams():
     """The probabilities after any history sum to one, and a repeated text is well predicted."""
     tokens = np.random.default_rng(5).integers(0, 6, 400)
@@ -89,5 +99,6 @@ if __name__ == "__main__":
     else:
         check_random()
         check_gradients()
+        check_loss()
         check_ngrams()
     print("passed")

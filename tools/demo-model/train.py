@@ -3,10 +3,10 @@
 
 usage: train.py DATA WORK [--steps N] [--decay-start N] [--resume]      DATA is the folder that prepare.py wrote
 
-Writes WORK/state.pt (everything needed to go on; also on SIGTERM), WORK/log.csv, and at the end WORK/model/. The defaults are the
+Writes WORK/state.pt (everything needed to go on; also on SIGTERM) and WORK/log.csv. The defaults are the
 numbers of the shipped model. Matrix products run in bfloat16. Two threads take half a batch each and meet once a step, which
-on a busy machine is far faster than meeting in every operator. The decay runs on windows of 1024 tokens, the rest on 256, so
-that the positions which YaRN adds are trained too. Each window starts with the begin-of-sentence token.
+on a busy machine is far faster than meeting in every operator. Windows have 256 tokens, in the last steps 1024, so that the
+positions which YaRN adds are trained too. Each window starts with the begin-of-sentence token.
 """
 import argparse
 import concurrent.futures
@@ -18,15 +18,16 @@ import time
 import numpy as np
 import torch
 
-from model import CONFIG, Model, save_checkpoint
+from model import CONFIG, Model
 
 SEED = 20260
 BATCH = 4096  # tokens a step
 WARMUP = 50
 SHORT, LONG = 256, 1024
+LONG_STEPS = 60  # the last steps, on long windows
 MUON_RATE, EMBED_RATE, HEAD_RATE, OTHER_RATE = 5e-3, 1e-2, 3e-3, 3e-3
 DECAY = 0.1  # weight decay
-BALANCE = 2e-3  # bias step of the load balancing
+BALANCE = {0: 2e-3, 200: 5e-3}  # bias step of the load balancing, from a step on
 THREADS = 2
 BOS = CONFIG["bos_token_id"]
 
@@ -168,9 +169,10 @@ def main():
         log.write("step,tokens,train_loss,heldout_loss,rate,least_load,seconds\n")
     losses, load, first = [], 0, step
     while step < a.steps and not stop:
-        decaying = step >= a.decay_start
-        ids, targets = long.batch(step - a.decay_start) if decaying else short.batch(step)
+        long_step = step - (a.steps - LONG_STEPS)
+        ids, targets = long.batch(long_step) if long_step >= 0 else short.batch(step)
         factor = rate_at(step, a.steps, a.decay_start)
+        balance = BALANCE[max(first for first in BALANCE if first <= step)]
         losses.append(gradients(model, ids, targets, pool))
         if not math.isfinite(losses[-1]):
             raise SystemExit(f"the loss of step {step} is {losses[-1]}")
@@ -178,7 +180,7 @@ def main():
         for group in adam.param_groups:
             group["lr"] = group["base"] * factor
         adam.step()
-        load = load + torch.stack([moe.balance(BALANCE * factor) for moe in model.moe_layers()])
+        load = load + torch.stack([moe.balance(balance * factor) for moe in model.moe_layers()])
         step += 1
         if step % 50 == 0 or step == a.steps:
             least = (load.amin(1) / load.mean(1)).min().item()
@@ -191,8 +193,6 @@ def main():
         if step % 200 == 0:
             save()
     save()
-    if step == a.steps:
-        save_checkpoint(model, a.work / "model")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     header = "Runs DeepSeek models on the accelerators of this machine, all by one model code.",
     footerHeading = "%n",
     footer = {
-      "Start with:  halcyon run --model demo --device all --prompt \"Hello\"",
+      "Start with:  halcyon run --model demo --device all --prompt \"It was a fine day, and\"",
       "Results go to standard output, everything else to standard error; with --json a result is"
           + " one JSON document."
     },

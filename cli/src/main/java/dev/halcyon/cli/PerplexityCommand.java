@@ -137,6 +137,14 @@ final class PerplexityCommand implements Callable<Integer> {
 
   private ScoreWindows windows(int positions) {
     int size = context.orElse(Math.min(ScoreWindows.DEFAULT_CONTEXT, positions));
+    if (size > positions) {
+      throw HalException.of(
+              HalErrorCode.CONTEXT_OVERFLOW,
+              "windows of " + size + " positions; the model has " + positions)
+          .on("--context")
+          .remedy("give at most " + positions)
+          .build();
+    }
     return new ScoreWindows(size, stride.orElse(size));
   }
 
