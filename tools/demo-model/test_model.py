@@ -93,7 +93,7 @@ def check_ngrams():
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     if len(sys.argv) > 1:
         check_equal(pathlib.Path(sys.argv[1]))
     else:

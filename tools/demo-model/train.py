@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Trains the demo model: Muon for matrices, AdamW for the rest; warm-up, stable and linear-decay learning rate.
+"""Trains the demo model: Muon for matrices, AdamW for the rest; the learning rate rises, stays and falls (RATE).
 
-usage: train.py DATA WORK [--steps N] [--decay-start N] [--resume]      DATA is the folder that prepare.py wrote
+usage: train.py DATA WORK [--resume]      DATA is the folder that prepare.py wrote
 
-Writes WORK/state.pt (everything needed to go on; also on SIGTERM) and WORK/log.csv. The defaults are the
-numbers of the shipped model. Matrix products run in bfloat16. Two threads take half a batch each and meet once a step, which
-on a busy machine is far faster than meeting in every operator. Windows have 256 tokens, in the last steps 1024, so that the
-positions which YaRN adds are trained too. Each window starts with the begin-of-sentence token.
+Writes WORK/state.pt (everything needed to go on; also on SIGTERM, which ends the run) and WORK/log.csv. The constants are the
+numbers of the shipped model. To train longer, move the last two points of RATE; a run may be resumed with another end as long
+as its rate has not begun to fall. Matrix products run in bfloat16. Two threads take half a batch each and meet once a step,
+which on a busy machine is far faster than meeting in every operator. Windows have 256 tokens, in the last steps 1024, so that
+the positions which YaRN adds are trained too. Each window starts with the begin-of-sentence token.
 """
 import argparse
 import concurrent.futures
@@ -22,9 +23,10 @@ from model import CONFIG, Model
 
 SEED = 20260
 BATCH = 4096  # tokens a step
-WARMUP = 50
+RATE = [(0, 0.0), (50, 1.0), (624, 1.0), (725, 0.7683), (830, 0.0)]  # (step, factor of the learning rates), linear in between
+STEPS = RATE[-1][0]
 SHORT, LONG = 256, 1024
-LONG_STEPS = 60  # the last steps, on long windows
+LONG_STEPS = 25  # the last steps, on long windows
 MUON_RATE, EMBED_RATE, HEAD_RATE, OTHER_RATE = 5e-3, 1e-2, 3e-3, 3e-3
 DECAY = 0.1  # weight decay
 BALANCE = {0: 2e-3, 200: 5e-3}  # bias step of the load balancing, from a step on
@@ -86,12 +88,9 @@ def orthogonal(x):
     return wide if x.shape[1] <= x.shape[2] else wide.mT
 
 
-def rate_at(step, steps, decay_start):
-    if step < WARMUP:
-        return (step + 1) / WARMUP
-    if step < decay_start:
-        return 1.0
-    return max(steps - step, 0) / (steps - decay_start)
+def rate_at(step):
+    """The factor of the step that begins after `step` others; the first is not zero, and neither is the last."""
+    return float(np.interp(step + (step < RATE[1][0]), *zip(*RATE)))
 
 
 @torch.no_grad()
@@ -130,8 +129,6 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument("data", type=pathlib.Path)
     a.add_argument("work", type=pathlib.Path)
-    a.add_argument("--steps", type=int, default=3000)
-    a.add_argument("--decay-start", type=int, default=2400)
     a.add_argument("--resume", action="store_true")
     a = a.parse_args()
     a.work.mkdir(parents=True, exist_ok=True)
@@ -168,10 +165,10 @@ def main():
     if not a.resume:
         log.write("step,tokens,train_loss,heldout_loss,rate,least_load,seconds\n")
     losses, load, first = [], 0, step
-    while step < a.steps and not stop:
-        long_step = step - (a.steps - LONG_STEPS)
+    while step < STEPS and not stop:
+        long_step = step - (STEPS - LONG_STEPS)
         ids, targets = long.batch(long_step) if long_step >= 0 else short.batch(step)
-        factor = rate_at(step, a.steps, a.decay_start)
+        factor = rate_at(step)
         balance = BALANCE[max(first for first in BALANCE if first <= step)]
         losses.append(gradients(model, ids, targets, pool))
         if not math.isfinite(losses[-1]):
@@ -182,9 +179,9 @@ def main():
         adam.step()
         load = load + torch.stack([moe.balance(balance * factor) for moe in model.moe_layers()])
         step += 1
-        if step % 50 == 0 or step == a.steps:
+        if step % 50 == 0 or step == STEPS:
             least = (load.amin(1) / load.mean(1)).min().item()
-            held = held_out_loss(model, a.data) if step % 200 == 0 or step == a.steps else float("nan")
+            held = held_out_loss(model, a.data) if step % 200 == 0 or step == STEPS else float("nan")
             seconds = time.time() - start
             log.write(f"{step},{step * BATCH},{np.mean(losses):.4f},{held:.4f},{factor:.4f},{least:.3f},{seconds:.0f}\n")
             print(f"step {step}: loss {np.mean(losses):.4f}, held out {held:.4f}, least expert {least:.2f} of the mean, "

@@ -47,21 +47,21 @@ final class DemoModelTest {
   @TempDir static Path temp;
   private static Path demo;
 
-  /** One entry of {@code perplexity} in the golden file. */
+  /** What {@code perplexity} of the golden file says. */
   private record Reference(int tokens, int context, double perplexity) {}
 
   @BeforeAll
   static void extract() {
-    demo = new ModelLocator(Map.of("HALCYON_CACHE", temp.resolve("cache").toString()), temp)
-        .locate(ModelLocator.DEMO);
+    demo =
+        new ModelLocator(Map.of("HALCYON_CACHE", temp.resolve("cache").toString()), temp)
+            .locate(ModelLocator.DEMO);
   }
 
   private static Reference reference() {
     var node =
         JsonReader.readObject(
                 GoldenResources.golden("demo"), 1 << 20, HalErrorCode.GOLDEN_INVALID, "restore it")
-            .get("perplexity")
-            .get(0);
+            .get("perplexity");
     assertEquals(node.get("context").intValue(), node.get("stride").intValue());
     return new Reference(
         node.get("tokens").intValue(),
@@ -74,8 +74,7 @@ final class DemoModelTest {
     try (Device device = HalRegistry.discover().open(uri);
         TextModel model = TextModel.open(folder, device, options)) {
       String text = Files.readString(folder.resolve("heldout.txt"));
-      return TextScorer.of(
-              model.folder(), text, ScoreWindows.disjoint(r.context()), r.tokens())
+      return TextScorer.of(model.folder(), text, ScoreWindows.disjoint(r.context()), r.tokens())
           .score(model, SessionOptions.of(r.context()).withCacheDtype(cache), () -> {})
           .perplexity();
     } catch (IOException e) {
@@ -139,13 +138,12 @@ final class DemoModelTest {
   static Stream<List<String>> faults() {
     return Stream.of(
         List.of("RoPE of another base", "\"rope_theta\": 10000", "\"rope_theta\": 200"),
-        List.of("no YaRN softmax scale", "\"mscale_all_dim\": 1.0", "\"mscale_all_dim\": 0.0"),
+        List.of("RoPE without YaRN", "\"factor\": 4,", "\"factor\": 1.0,"),
         List.of(
             "experts not scaled",
             "\"routed_scaling_factor\": 2.5",
             "\"routed_scaling_factor\": 1.0"),
-        List.of("fewer experts", "\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 2"),
-        List.of("norm with a large epsilon", "\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": 0.5"));
+        List.of("too few groups kept", "\"topk_group\": 2", "\"topk_group\": 1"));
   }
 
   @ParameterizedTest
@@ -162,6 +160,7 @@ final class DemoModelTest {
     assertTrue(!changed.equals(config), "not in config.json: " + fault.get(1));
     Files.writeString(broken.resolve("config.json"), changed);
     double worse = perplexity(broken, "cpu://", LoadOptions.DEFAULT, DType.F16);
-    assertTrue(worse > 1.05 * reference().perplexity(), fault.get(0) + ": perplexity " + worse);
+    // thirty times what devices may differ by
+    assertTrue(worse > 1.03 * reference().perplexity(), fault.get(0) + ": perplexity " + worse);
   }
 }

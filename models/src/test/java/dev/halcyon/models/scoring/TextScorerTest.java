@@ -43,8 +43,7 @@ final class TextScorerTest {
   void open() {
     device = HalRegistry.discover().open("cpu://");
     model =
-        TextModel.open(
-            GoldenResources.directory("dsv3-tiny/bf16"), device, LoadOptions.DEFAULT);
+        TextModel.open(GoldenResources.directory("dsv3-tiny/bf16"), device, LoadOptions.DEFAULT);
   }
 
   @AfterEach
