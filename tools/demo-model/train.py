@@ -23,10 +23,11 @@ from model import CONFIG, Model
 
 SEED = 20260
 BATCH = 4096  # tokens a step
-RATE = [(0, 0.0), (50, 1.0), (624, 1.0), (725, 0.7683), (830, 0.0)]  # (step, factor of the learning rates), linear in between
+# factors of the learning rates by step, linear in between: a second rise teaches the long windows
+RATE = [(0, 0.0), (50, 1.0), (624, 1.0), (725, 0.7683), (830, 0.0), (840, 0.4), (889, 0.2367), (913, 0.0)]
 STEPS = RATE[-1][0]
 SHORT, LONG = 256, 1024
-LONG_STEPS = 25  # the last steps, on long windows
+LONG_STEPS = 108  # the last steps, on long windows
 MUON_RATE, EMBED_RATE, HEAD_RATE, OTHER_RATE = 5e-3, 1e-2, 3e-3, 3e-3
 DECAY = 0.1  # weight decay
 BALANCE = {0: 2e-3, 200: 5e-3}  # bias step of the load balancing, from a step on
