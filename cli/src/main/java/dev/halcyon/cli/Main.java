@@ -22,7 +22,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     header = "Runs DeepSeek models on the accelerators of this machine, all by one model code.",
     footerHeading = "%n",
     footer = {
-      "Start with:  halcyon run --model demo --device all --prompt \"Hello\"",
+      "Start with:  halcyon run --model demo --device all --prompt \"It was a fine day, and\"",
       "Results go to standard output, everything else to standard error; with --json a result is"
           + " one JSON document."
     },
@@ -81,6 +81,7 @@ public final class Main implements Runnable {
             .addSubcommand(new RunCommand(host))
             .addSubcommand(new ChatCommand(host))
             .addSubcommand(new ParityCommand(host))
+            .addSubcommand(new PerplexityCommand(host))
             .addSubcommand(new BenchCommand(host))
             .addSubcommand(ConformanceCommand.commandLine(host));
     // a prompt may begin with '@'

@@ -3,6 +3,7 @@ package dev.halcyon.cli;
 import dev.halcyon.hal.Device;
 import dev.halcyon.models.deepseek.DeepSeekModel;
 import dev.halcyon.models.deepseek.SessionOptions;
+import dev.halcyon.models.deepseek.WeightFormat;
 import dev.halcyon.models.generate.ModelFolder;
 import dev.halcyon.models.generate.TextModel;
 import java.nio.file.Path;
@@ -54,25 +55,45 @@ final class ModelSelection {
       Device device,
       SessionOptions session,
       Console.Detail placement) {
+    return load(host, folder, device, weights.format(), session, placement);
+  }
+
+  /** The same with weights of another format than the given one. */
+  TextModel load(
+      Host host,
+      ModelFolder folder,
+      Device device,
+      WeightFormat format,
+      SessionOptions session,
+      Console.Detail placement) {
     long start = System.nanoTime();
     TextModel loaded;
     try (LoadBar bar = new LoadBar(host, "loading " + model, folder.checkpointBytes())) {
-      loaded = folder.load(device, weights.loadOptions(bar).withSession(session));
+      loaded = folder.load(device, weights.loadOptions(format, bar).withSession(session));
     }
     Duration time = Duration.ofNanos(System.nanoTime() - start);
-    sayLoaded(host.console(), loaded.model(), time, placement);
+    sayLoaded(host.console(), loaded.model(), format, time, placement);
     return loaded;
   }
 
   /** Says what a load took and where the operators run. */
   void sayLoaded(Console console, DeepSeekModel loaded, Duration time, Console.Detail placement) {
+    sayLoaded(console, loaded, weights.format(), time, placement);
+  }
+
+  private void sayLoaded(
+      Console console,
+      DeepSeekModel loaded,
+      WeightFormat format,
+      Duration time,
+      Console.Detail placement) {
     console.say(
         "%s (%s): %s, %s weights, %s in place and %s on the device, loaded in %s"
             .formatted(
                 console.onErr(Console.Style.BOLD, loaded.device().uri().toString()),
                 loaded.device().info().name(),
                 model,
-                weights.formatName(),
+                WeightSelection.name(format),
                 Units.bytes(loaded.importedBytes()),
                 Units.bytes(loaded.weightBytes()),
                 Units.seconds(time)));

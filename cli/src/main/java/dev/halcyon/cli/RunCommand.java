@@ -42,7 +42,7 @@ import tools.jackson.databind.node.ObjectNode;
     },
     footerHeading = "%nExamples:%n",
     footer = {
-      "  halcyon run --model demo --device all --prompt \"Hello\"",
+      "  halcyon run --model demo --device all --prompt \"It was a fine day, and\"",
       "  halcyon run --model ./DeepSeek-V2-Lite-Chat --chat --prompt \"What is 17 * 23?\" --dtype"
           + " int8"
     })

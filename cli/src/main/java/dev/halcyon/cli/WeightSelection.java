@@ -17,7 +17,7 @@ final class WeightSelection {
       defaultValue = "native",
       description =
           "How the device holds linear weights: native (as the checkpoint stores them), f32, bf16,"
-              + " int8 or int4. Default: native.")
+              + " fp8 (blocks of 128x128), int8 or int4 (groups of 32). Default: native.")
   private String dtype = "native";
 
   @Option(
@@ -44,14 +44,24 @@ final class WeightSelection {
 
   /** The format as it is written on the command line. */
   String formatName() {
-    return format().name().toLowerCase(Locale.ROOT);
+    return name(format());
+  }
+
+  /** A format as it is written on the command line. */
+  static String name(WeightFormat format) {
+    return format.name().toLowerCase(Locale.ROOT);
   }
 
   LoadOptions loadOptions(LoadProgress progress) {
+    return loadOptions(format(), progress);
+  }
+
+  /** The same options for weights of another format than the given one. */
+  LoadOptions loadOptions(WeightFormat format, LoadProgress progress) {
     PlacementPolicy policy = noNative ? PlacementPolicy.DECOMPOSED : PlacementPolicy.DEFAULT;
     if (!withoutNative.isEmpty() && !noNative) {
       policy = policy.withoutNative(withoutNative.toArray(String[]::new));
     }
-    return LoadOptions.DEFAULT.withFormat(format()).withPolicy(policy).withProgress(progress);
+    return LoadOptions.DEFAULT.withFormat(format).withPolicy(policy).withProgress(progress);
   }
 }

@@ -114,7 +114,7 @@ class ParityAndBenchTest {
   @Test
   void benchOfRandomWeightsNeedsNoFile() {
     String config = Command.GOLDEN.resolve("dsv2lite-tiny/bf16/config.json").toString();
-    for (String dtype : new String[] {"native", "f32", "int8", "int4"}) {
+    for (String dtype : new String[] {"native", "f32", "fp8", "int8", "int4"}) {
       JsonNode o =
           Command.PLAIN
               .run(

@@ -30,8 +30,11 @@ import java.util.stream.Stream;
 final class DemoModel {
   private static final List<String> FILES =
       List.of(
+          "README.md",
           "config.json",
           "generation_config.json",
+          "heldout.txt",
+          "loss.png",
           "model.safetensors",
           "tokenizer.json",
           "tokenizer_config.json");

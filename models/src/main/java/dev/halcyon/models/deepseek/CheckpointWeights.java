@@ -70,6 +70,11 @@ final class CheckpointWeights implements WeightSource {
   }
 
   @Override
+  public Tensor head(String name, long rows, long columns) {
+    return conversion.format() == WeightFormat.FP8 ? plain(name, rows, columns) : linear(name, rows, columns);
+  }
+
+  @Override
   public Tensor stacked(List<String> names, long rows, long columns) {
     if (stream.device().capabilities().has(Feature.STACKED_PARTS)) {
       List<Tensor> parts = new ArrayList<>();

@@ -62,6 +62,13 @@ final class DeclaredWeights implements WeightSource {
   }
 
   @Override
+  public Tensor head(String name, long rows, long columns) {
+    return conversion.format() == WeightFormat.FP8
+        ? plain(name, rows, columns)
+        : linear(name, rows, columns);
+  }
+
+  @Override
   public Tensor stacked(List<String> names, long rows, long columns) {
     if (arena.device().capabilities().has(Feature.STACKED_PARTS)) {
       List<Tensor> parts = new ArrayList<>();

@@ -87,7 +87,7 @@ record DeepSeekWeights(Tensor embedding, List<Layer> layers, Tensor norm, Tensor
     Tensor head =
         config.tieWordEmbeddings()
             ? embedding
-            : source.linear("lm_head.weight", config.vocab(), config.hidden());
+            : source.head("lm_head.weight", config.vocab(), config.hidden());
     return new DeepSeekWeights(embedding, List.copyOf(layers), norm, head);
   }
 

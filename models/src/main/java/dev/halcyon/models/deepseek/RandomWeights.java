@@ -48,6 +48,11 @@ final class RandomWeights implements WeightSource {
   }
 
   @Override
+  public Tensor head(String name, long rows, long columns) {
+    return format == WeightFormat.FP8 ? plain(name, rows, columns) : linear(name, rows, columns);
+  }
+
+  @Override
   public Tensor stacked(List<String> names, long rows, long columns) {
     return filled(type(names.size(), rows, columns), Math.sqrt(3.0 / columns));
   }

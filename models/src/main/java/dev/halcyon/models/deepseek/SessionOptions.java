@@ -71,6 +71,11 @@ public record SessionOptions(
         value, contextLength, blockSize, prefillChunk, cacheDtype, decode, form);
   }
 
+  public SessionOptions withContextLength(int value) {
+    return new SessionOptions(
+        maxSequences, value, blockSize, prefillChunk, cacheDtype, decode, form);
+  }
+
   public SessionOptions withBlockSize(int value) {
     return new SessionOptions(
         maxSequences, contextLength, value, prefillChunk, cacheDtype, decode, form);

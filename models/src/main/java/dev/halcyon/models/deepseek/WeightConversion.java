@@ -22,7 +22,7 @@ record WeightConversion(WeightFormat format, MemoryArena scratch, Operators ops)
   /** Whether a stored weight is in the wanted format already. */
   boolean isWanted(DType dtype, QuantScheme scheme) {
     return format == WeightFormat.NATIVE
-        || scheme.equals(QuantScheme.NONE) && dtype == format.dtype();
+        || dtype == format.dtype() && scheme.equals(format.scheme());
   }
 
   /** The wanted type of a weight of this shape; not for NATIVE. */

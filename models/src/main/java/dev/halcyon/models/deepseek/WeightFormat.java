@@ -16,6 +16,11 @@ public enum WeightFormat {
   NATIVE(DType.F32, QuantScheme.NONE),
   F32(DType.F32, QuantScheme.NONE),
   BF16(DType.BF16, QuantScheme.NONE),
+  /**
+   * DeepSeek's FP8: e4m3, one f32 scale per block of 128x128; the head keeps the dtype of the
+   * checkpoint, as in DeepSeek's own files.
+   */
+  FP8(DType.F8_E4M3FN, QuantScheme.FP8_128X128),
   /** Symmetric, one f16 scale per 32 neighbours of a row: 8.5 bits a weight. */
   INT8(DType.I8, QuantScheme.grouped(32)),
   /** Symmetric, one f16 scale per 32 neighbours of a row: 4.5 bits a weight. */

@@ -38,6 +38,9 @@ interface WeightSource {
   /** A linear weight {@code [rows, columns]} in the wanted format. */
   Tensor linear(String name, long rows, long columns);
 
+  /** The output projection {@code [vocab, hidden]}: as {@link #linear}, but never FP8. */
+  Tensor head(String name, long rows, long columns);
+
   /** Equal linear weights joined along a new leading axis. */
   Tensor stacked(List<String> names, long rows, long columns);
 

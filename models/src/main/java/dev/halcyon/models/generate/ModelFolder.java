@@ -115,6 +115,14 @@ public final class ModelFolder implements AutoCloseable {
     return endOfText;
   }
 
+  /**
+   * The begin-of-text token that {@link #encode(String)} puts in front; empty if the tokenizer's
+   * configuration asks for none.
+   */
+  public OptionalInt bosInFront() {
+    return bosInFront;
+  }
+
   /** Bytes of all tensors of the checkpoint. */
   public long checkpointBytes() {
     return checkpointBytes;

@@ -193,7 +193,7 @@ final class SessionTest {
   @ParameterizedTest
   @EnumSource(
       value = WeightFormat.class,
-      names = {"INT8", "INT4"})
+      names = {"FP8", "INT8", "INT4"})
   void quantisedKernelsMatchTheirDecomposition(WeightFormat format) {
     float[] fast = lastLogits(LoadOptions.DEFAULT.withFormat(format));
     LoadOptions plain = LoadOptions.DEFAULT.withPolicy(PlacementPolicy.DECOMPOSED);
@@ -223,6 +223,40 @@ final class SessionTest {
         DeepSeekModel int4 = load(LoadOptions.DEFAULT.withFormat(WeightFormat.INT4))) {
       assertTrue(int8.activeBytesPerToken() < 0.75 * model.activeBytesPerToken());
       assertTrue(int4.activeBytesPerToken() < 0.75 * int8.activeBytesPerToken());
+    }
+  }
+
+  /** An FP8 checkpoint asked for as FP8 is used as it is: 128x128 blocks of its own scales. */
+  @Test
+  void storedFp8IsNotConverted() {
+    Path fp8 = GoldenResources.directory("dsv3-fp8-tiny/fp8");
+    DeepSeekConfig stored = ConfigReader.read(fp8);
+    try (DeepSeekModel asStored =
+            DeepSeekModel.load(device, stored, Checkpoint.open(fp8), LoadOptions.DEFAULT);
+        DeepSeekModel asked =
+            DeepSeekModel.load(
+                device,
+                stored,
+                Checkpoint.open(fp8),
+                LoadOptions.DEFAULT.withFormat(WeightFormat.FP8))) {
+      assertEquals(asStored.importedBytes(), asked.importedBytes());
+      assertEquals(asStored.weightBytes(), asked.weightBytes());
+      try (Session a = asStored.newSession(exact(40));
+          Session b = asked.newSession(exact(40))) {
+        assertEquals(
+            generate(a, a.openSequence(), prompt(13), 12),
+            generate(b, b.openSequence(), prompt(13), 12));
+      }
+    }
+  }
+
+  /** As in DeepSeek's own files, the head stays as it is. */
+  @Test
+  void fp8HalvesTheWeightsButNotTheHead() {
+    try (DeepSeekModel half = load(LoadOptions.DEFAULT.withFormat(WeightFormat.FP8))) {
+      assertTrue(half.activeBytesPerToken() < 0.75 * model.activeBytesPerToken());
+      assertEquals(DType.F8_E4M3FN, half.weights().layers().getFirst().attention().kvA().dtype());
+      assertEquals(model.weights().head().type(), half.weights().head().type());
     }
   }
 }
