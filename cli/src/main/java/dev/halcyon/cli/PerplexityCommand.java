@@ -188,7 +188,8 @@ final class PerplexityCommand implements Callable<Integer> {
 
   private Outcome score(ModelFolder folder, Device device, TextScorer scorer, WeightFormat format) {
     SessionOptions options = session.options(ScoreWindows.DEFAULT_CONTEXT, format);
-    try (TextModel loaded = model.load(host, folder, device, format, options, host.console().detail())) {
+    try (TextModel loaded =
+        model.load(host, folder, device, format, options, host.console().detail())) {
       TextScore score = scorer.score(loaded, options, host.cancellation()::check);
       PlacementReport placement = loaded.model().placement();
       return new Outcome(

@@ -40,7 +40,7 @@ final class Primitives {
       case Quantize q -> quantize(t[0], t[1]);
       case Dequantize d -> each(dims(t[1]), i -> t[1].set(t[0].value(i), i));
       case Gather g -> gather(t[0], t[1], t[2]);
-      case ScatterAdd s -> scatter(t[0], t[1], t[2], (a, b) -> a + b);
+      case ScatterAdd s -> scatter(t[0], t[1], t[2], (a, b) -> sum(t[2].dtype(), a, b));
       case ScatterUpdate s -> scatter(t[0], t[1], t[2], (a, b) -> b);
       case Unary u -> each(dims(t[1]), i -> t[1].set(unary(u.op(), t[0].get(i)), i));
       case Binary b -> each(dims(t[2]), i -> t[2].set(binary(b.op(), t[0], t[1], i), i));
@@ -120,7 +120,10 @@ final class Primitives {
       case SUB -> a - b;
       case MUL -> a * b;
       case DIV -> a / b;
-      case MOD -> a - Math.floor(a / b) * b;
+      case MOD -> {
+        double r = a % b;
+        yield r != 0 && r < 0 != b < 0 ? r + b : r;
+      }
       case MAX -> Math.max(a, b);
       case MIN -> Math.min(a, b);
       case EQUAL -> a == b ? 1 : 0;
@@ -161,12 +164,17 @@ final class Primitives {
       double v = in.get(withLast(row, j));
       acc =
           switch (op) {
-            case SUM -> acc + v;
+            case SUM -> sum(in.dtype(), acc, v);
             case MAX -> Math.max(acc, v);
             case MIN -> Math.min(acc, v);
           };
     }
     return acc;
+  }
+
+  /** I32 wraps around, as adders do. */
+  private static double sum(DType dtype, double a, double b) {
+    return dtype == DType.I32 ? (int) a + (int) b : a + b;
   }
 
   private static double dot(Elements a, Elements b, long[] i) {

@@ -71,7 +71,9 @@ final class CheckpointWeights implements WeightSource {
 
   @Override
   public Tensor head(String name, long rows, long columns) {
-    return conversion.format() == WeightFormat.FP8 ? plain(name, rows, columns) : linear(name, rows, columns);
+    return conversion.format() == WeightFormat.FP8
+        ? plain(name, rows, columns)
+        : linear(name, rows, columns);
   }
 
   @Override
