@@ -33,6 +33,8 @@ final class DemoModel {
           "README.md",
           "config.json",
           "generation_config.json",
+          "golden.json",
+          "golden.safetensors",
           "heldout.txt",
           "loss.png",
           "model.safetensors",

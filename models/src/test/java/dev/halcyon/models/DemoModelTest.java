@@ -24,7 +24,6 @@ import dev.halcyon.models.golden.GoldenFile;
 import dev.halcyon.models.json.JsonReader;
 import dev.halcyon.models.scoring.ScoreWindows;
 import dev.halcyon.models.scoring.TextScorer;
-import dev.halcyon.models.testing.GoldenResources;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -60,7 +59,7 @@ final class DemoModelTest {
   private static Reference reference() {
     var node =
         JsonReader.readObject(
-                GoldenResources.golden("demo"), 1 << 20, HalErrorCode.GOLDEN_INVALID, "restore it")
+                demo.resolve("golden.json"), 1 << 20, HalErrorCode.GOLDEN_INVALID, "restore it")
             .get("perplexity");
     assertEquals(node.get("context").intValue(), node.get("stride").intValue());
     return new Reference(
@@ -94,7 +93,7 @@ final class DemoModelTest {
         DeepSeekModel model =
             DeepSeekModel.load(
                 device, ConfigReader.read(demo), Checkpoint.open(demo), LoadOptions.DEFAULT);
-        GoldenFile golden = GoldenFile.read(GoldenResources.golden("demo"))) {
+        GoldenFile golden = GoldenFile.read(demo.resolve("golden.json"))) {
       List<ParityResult> results = ParityCheck.run(model, golden, ParityOptions.DEFAULT);
       assertEquals(golden.prompts().size() + 2, results.size());
       assertAll(results.stream().map(r -> () -> assertTrue(r.pass(), r::toString)));
