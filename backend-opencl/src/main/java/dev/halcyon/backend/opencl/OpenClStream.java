@@ -29,6 +29,11 @@ final class OpenClStream implements BackendStream, LaunchTarget {
   private final AtomicLong enqueued = new AtomicLong();
   private final AtomicLong completed = new AtomicLong();
 
+  /** Held while the queue is released and while other threads give it a marker. */
+  private final Object lifetime = new Object();
+
+  private boolean closed;
+
   OpenClStream(OpenClDevice device, String label) {
     this.device = device;
     this.where = "stream '" + label + "' on " + device.info().uri();
@@ -204,7 +209,13 @@ final class OpenClStream implements BackendStream, LaunchTarget {
     if (completed.getAcquire() >= until) {
       return;
     }
-    OpenClEvent marker = marker();
+    OpenClEvent marker;
+    synchronized (lifetime) {
+      if (closed) {
+        return; // by another thread since we were called: nothing runs on it any more
+      }
+      marker = marker();
+    }
     try {
       marker.await(deadline);
     } finally {
@@ -226,7 +237,10 @@ final class OpenClStream implements BackendStream, LaunchTarget {
   @Override
   public void close() {
     device.streamClosed(this);
-    OpenClErrors.check(CL.clReleaseCommandQueue(queue), "clReleaseCommandQueue", where);
+    synchronized (lifetime) {
+      closed = true;
+      OpenClErrors.check(CL.clReleaseCommandQueue(queue), "clReleaseCommandQueue", where);
+    }
   }
 
   @Override

@@ -28,6 +28,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -45,6 +51,40 @@ final class StreamTest {
   @AfterEach
   void close() {
     bench.close();
+  }
+
+  /**
+   * Waiting for the device looks at every stream; a queue that is just released must not get work.
+   */
+  @Test
+  void streamsCloseWhileOthersWaitForTheDevice() throws Exception {
+    AtomicInteger running = new AtomicInteger(3);
+    List<Future<?>> workers = new ArrayList<>();
+    try (ExecutorService threads = Executors.newFixedThreadPool(3)) {
+      for (int w = 0; w < 3; w++) {
+        Cell own = bench.of(DType.F32, View.DENSE, new double[4096], 4096);
+        workers.add(
+            threads.submit(
+                () -> {
+                  try {
+                    for (int i = 0; i < 3000; i++) {
+                      try (CommandStream s = bench.device.newStream("short")) {
+                        s.fill(own.view(), i);
+                      }
+                    }
+                  } finally {
+                    running.decrementAndGet();
+                  }
+                }));
+      }
+      while (running.get() > 0) {
+        bench.device.backend().awaitIdle(LONG);
+      }
+    }
+    for (Future<?> w : workers) {
+      w.get();
+    }
+    assertEquals(1, bench.device.liveChildren().stream().filter(c -> c.contains("stream")).count());
   }
 
   @Test
