@@ -35,10 +35,7 @@ final class ConformanceSources {
     for (Path folder : golden) {
       catalogue = catalogue.with(ModelCases.golden(folder));
     }
-    if (onnx.isPresent()) {
-      catalogue = catalogue.with(new OnnxCases(onnx.get()));
-    }
-    return catalogue;
+    return catalogue.with(onnx.isPresent() ? new OnnxCases(onnx.get()) : OnnxCases.absent());
   }
 
   /** These options as words of a command line. */

@@ -38,6 +38,11 @@ public final class OnnxCases implements CaseSource {
     }
   }
 
+  /** What stands for the node tests where no folder is given: one case that is NOT_RUN. */
+  public static CaseSource absent() {
+    return () -> Stream.of(new AbsentOnnxCase());
+  }
+
   private static HalException invalid(String what, Path folder) {
     return HalException.of(HalErrorCode.INVALID_ARGUMENT, what)
         .on(folder.toString())

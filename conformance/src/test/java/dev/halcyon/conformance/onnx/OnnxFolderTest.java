@@ -4,6 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.halcyon.conformance.ConformanceCase;
+import dev.halcyon.conformance.Outcome;
+import dev.halcyon.conformance.Subject;
+import dev.halcyon.hal.testing.ReferenceBackend;
+import dev.halcyon.hal.testing.ReferenceOptions;
 import dev.halcyon.hal.testing.Requirements;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -27,6 +32,18 @@ class OnnxFolderTest {
             .filter(r -> !r.status().isMet())
             .map(r -> r.id() + " " + r.outcome())
             .toList());
+  }
+
+  /** A report without the folder says what it lacks. */
+  @Test
+  void withoutAFolderOneCaseStandsForAll() {
+    List<ConformanceCase> cases = OnnxCases.absent().cases().toList();
+    assertEquals(1, cases.size());
+    try (Subject subject = new Subject(() -> ReferenceBackend.open(ReferenceOptions.DEFAULT))) {
+      Outcome outcome = cases.getFirst().run(subject);
+      assertTrue(
+          outcome instanceof Outcome.NotRun n && n.reason().contains("--onnx"), outcome::toString);
+    }
   }
 
   @Test
