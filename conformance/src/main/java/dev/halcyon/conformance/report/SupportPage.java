@@ -25,9 +25,9 @@ public final class SupportPage {
         device runs natively, which by their decomposition into primitives, and which not at all. "views decomposed": dense
         operands run natively, some slices, transposes and broadcasts by decomposition. "partly": it depends on shapes,
         attributes or the other operands' types. A case with operands of several dtypes counts for the narrowest of them;
-        "any" is an operator without a choice of dtype. This is what the quick profile meets:
+        "any" is an operator without a choice of dtype. This is what the operators profile meets:
 
-            halcyon conformance --device cpu:// --device opencl://0 --device emulated://0 --out report
+            halcyon conformance --profile operators --device cpu:// --device opencl://0 --device emulated://0 --out report
             halcyon conformance support report/results.json > docs/SUPPORT.md
 
         """);
