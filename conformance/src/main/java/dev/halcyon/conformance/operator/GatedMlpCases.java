@@ -36,9 +36,7 @@ public final class GatedMlpCases implements CaseSource {
       }
     }
     all.add(swiGlu("normal", new int[] {9, 18432}, OperatorDefinition.Extent.DENSE));
-    List<Weights> weights = new ArrayList<>(Weights.FLOATING);
-    weights.addAll(Weights.QUANTIZED);
-    for (Weights w : weights) {
+    for (WeightFormat w : WeightFormat.floatingAndQuantized()) {
       for (Epilogue e : List.of(Epilogue.NONE, Epilogue.RESIDUAL)) {
         for (int[] s : SIZES) {
           OperatorDefinition.Extent extent =
@@ -73,7 +71,7 @@ public final class GatedMlpCases implements CaseSource {
   }
 
   private static OperatorDefinition mlp(
-      Weights w, Epilogue epilogue, int[] s, OperatorDefinition.Extent extent) {
+      WeightFormat w, Epilogue epilogue, int[] s, OperatorDefinition.Extent extent) {
     boolean residual = epilogue == Epilogue.RESIDUAL;
     TensorType rows = TensorType.of(DType.F32, s[0], s[1]);
     List<TensorType> types = new ArrayList<>();
@@ -101,9 +99,9 @@ public final class GatedMlpCases implements CaseSource {
         freedoms,
         d -> {
           HostTensor x = d.normal(DType.F32, 0.05, s[0], s[1]);
-          HostTensor gate = w.draw(d, s[2], s[1]);
-          HostTensor up = w.draw(d, s[2], s[1]);
-          HostTensor down = w.draw(d, s[1], s[2]);
+          HostTensor gate = w.uniform(d, s[2], s[1]);
+          HostTensor up = w.uniform(d, s[2], s[1]);
+          HostTensor down = w.uniform(d, s[1], s[2]);
           return residual
               ? Contents.of(1, x, gate, up, down, d.normal(DType.F32, 1, s[0], s[1]))
               : Contents.of(1, x, gate, up, down);

@@ -80,8 +80,7 @@ public final class GroupedMatMulCases implements OperatorSource {
     int experts = runs.rows.length;
     int rows = Arrays.stream(runs.rows).sum();
     return new OperatorDefinition(
-        CaseId.of("hal:op/GroupedMatMul")
-            .with("weight", w.name())
+        w.in(CaseId.of("hal:op/GroupedMatMul"))
             .with("runs", runs.name().toLowerCase(java.util.Locale.ROOT))
             .with("n", n)
             .with("k", k),

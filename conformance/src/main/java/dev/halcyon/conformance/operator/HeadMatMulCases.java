@@ -34,9 +34,7 @@ public final class HeadMatMulCases implements CaseSource {
   @Override
   public Stream<ConformanceCase> cases() {
     List<OperatorDefinition> all = new ArrayList<>();
-    List<Weights> weights = new ArrayList<>(Weights.FLOATING);
-    weights.addAll(Weights.QUANTIZED);
-    for (Weights w : weights) {
+    for (WeightFormat w : WeightFormat.floatingAndQuantized()) {
       for (Orientation o : Orientation.values()) {
         for (int[] s : SIZES) {
           OperatorDefinition.Extent extent =
@@ -53,7 +51,7 @@ public final class HeadMatMulCases implements CaseSource {
   }
 
   private static OperatorDefinition product(
-      Weights w, Orientation o, String data, int[] s, OperatorDefinition.Extent extent) {
+      WeightFormat w, Orientation o, String data, int[] s, OperatorDefinition.Extent extent) {
     int in = o == Orientation.ROWS_OUT ? s[5] : s[4];
     int out = o == Orientation.ROWS_OUT ? s[4] : s[5];
     boolean whole = data.equals("whole");
@@ -83,7 +81,7 @@ public final class HeadMatMulCases implements CaseSource {
                 : Contents.of(
                     1,
                     d.uniform(DType.F32, 1, s[0], s[1], in),
-                    w.draw(d, (long) s[1] * s[2], s[5])),
+                    w.uniform(d, (long) s[1] * s[2], s[5])),
         c -> {
           Real r = expected(c, o, s, in, out);
           return List.of(whole ? Expected.exactly(r.values()) : Expected.of(r));

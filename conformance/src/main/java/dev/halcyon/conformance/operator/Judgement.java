@@ -3,7 +3,6 @@ package dev.halcyon.conformance.operator;
 import dev.halcyon.conformance.Evidence;
 import dev.halcyon.conformance.Outcome;
 import dev.halcyon.conformance.oracle.Expected;
-import dev.halcyon.conformance.oracle.Real;
 import dev.halcyon.hal.tensor.Shape;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,12 +12,6 @@ import java.util.OptionalDouble;
 
 /** Compares what operands hold with what they must hold, element by element, guards included. */
 final class Judgement {
-  /**
-   * Roundings up to which a bound is sharp: among many results some come close to it, and that says
-   * nothing about a device. Such a bound must be kept but has no headroom.
-   */
-  private static final int SHARP = 4;
-
   private final byte[] after;
   private final Subnormals subnormals;
   private final List<String> failures = new ArrayList<>();
@@ -89,10 +82,7 @@ final class Judgement {
     }
     for (int i = 0; i < actual.length; i++) {
       double used = used(actual[i], expected, i);
-      boolean sharp =
-          expected.reach() == Expected.Reach.NEAR
-              || expected.bound()[i] <= SHARP * Real.rounding(expected.value()[i]);
-      if (used > headroom && (used > 1 || !sharp)) {
+      if (used > headroom && (used > 1 || expected.reach() == Expected.Reach.FAR)) {
         headroom = used;
         worst =
             name

@@ -35,9 +35,7 @@ public final class LinearCases implements CaseSource {
   @Override
   public Stream<ConformanceCase> cases() {
     List<OperatorDefinition> all = new ArrayList<>();
-    List<Weights> weights = new ArrayList<>(Weights.FLOATING);
-    weights.addAll(Weights.QUANTIZED);
-    for (Weights w : weights) {
+    for (WeightFormat w : WeightFormat.floatingAndQuantized()) {
       for (int[] s : SIZES) {
         OperatorDefinition.Extent extent =
             s[0] == 3 ? OperatorDefinition.Extent.QUICK : OperatorDefinition.Extent.LAYOUTS;
@@ -60,7 +58,7 @@ public final class LinearCases implements CaseSource {
   }
 
   private static OperatorDefinition linear(
-      Weights w, Epilogue epilogue, String data, int[] s, OperatorDefinition.Extent extent) {
+      WeightFormat w, Epilogue epilogue, String data, int[] s, OperatorDefinition.Extent extent) {
     List<TensorType> types = new ArrayList<>();
     List<Freedom> freedoms = new ArrayList<>(List.of(Freedom.ANY, Freedom.ROWS));
     types.add(TensorType.of(DType.F32, s[0], s[1]));
@@ -90,7 +88,7 @@ public final class LinearCases implements CaseSource {
               whole
                   ? d.integers(DType.F32, -3, 3, s[0], s[1])
                   : d.uniform(DType.F32, 1, s[0], s[1]);
-          HostTensor weight = whole ? w.whole(d, s[2], s[1]) : w.draw(d, s[2], s[1]);
+          HostTensor weight = whole ? w.whole(d, s[2], s[1]) : w.uniform(d, s[2], s[1]);
           return epilogue == Epilogue.NONE
               ? Contents.of(1, x, weight)
               : Contents.of(
@@ -111,21 +109,21 @@ public final class LinearCases implements CaseSource {
 
   /** {@code x W^T} as docs/spec/matmul.md defines it. */
   static Real product(Real x, HostTensor weight) {
-    return x.timesTransposed(Weights.real(weight));
+    return x.timesTransposed(WeightFormat.real(weight));
   }
 
-  private static List<Weights> activations() {
+  private static List<WeightFormat> activations() {
     return List.of(
-        Weights.quantized("fp8_1x128", DType.F8_E4M3FN, (Blocked) QuantScheme.FP8_1X128),
-        Weights.quantized(
+        new WeightFormat("fp8_1x128", DType.F8_E4M3FN, QuantScheme.FP8_1X128),
+        new WeightFormat(
             "fp8_1x128_ue8m0", DType.F8_E4M3FN, new Blocked(1, 128, ScaleFormat.UE8M0)),
-        Weights.quantized("i8_row", DType.I8, (Blocked) QuantScheme.perChannel()),
-        Weights.quantized("i8_g32", DType.I8, (Blocked) QuantScheme.grouped(32)));
+        new WeightFormat("i8_row", DType.I8, QuantScheme.perChannel()),
+        new WeightFormat("i8_g32", DType.I8, QuantScheme.grouped(32)));
   }
 
-  private static Stream<OperatorDefinition> quantized(Weights activation) {
+  private static Stream<OperatorDefinition> quantized(WeightFormat activation) {
     int[][] sizes = {{1, 128, 17}, {3, 256, 33}, {5, 300, 65}, {2, 64, 130}};
-    return Weights.QUANTIZED.stream()
+    return WeightFormat.QUANTIZED.stream()
         .flatMap(
             w ->
                 Stream.concat(
@@ -140,7 +138,7 @@ public final class LinearCases implements CaseSource {
   }
 
   private static OperatorDefinition quantized(
-      Weights activation, Weights w, int[] s, OperatorDefinition.Extent extent) {
+      WeightFormat activation, WeightFormat w, int[] s, OperatorDefinition.Extent extent) {
     return new OperatorDefinition(
         w.in(CaseId.of("hal:op/QuantizedLinear").with("activation", activation.name()))
             .with("m", s[0])
@@ -148,19 +146,18 @@ public final class LinearCases implements CaseSource {
             .with("n", s[2]),
         "x is quantised first; what lies on a midpoint may go either way.",
         Set.of("OP-QUANTIZEDLINEAR-1"),
-        new QuantizedLinear(activation.dtype(), activation.scheme().orElseThrow()),
+        new QuantizedLinear(activation.dtype(), activation.blocks()),
         List.of(
             TensorType.of(DType.F32, s[0], s[1]),
             w.type(s[2], s[1]),
             TensorType.of(DType.F32, s[0], s[2])),
         List.of(Freedom.ROWS, Freedom.ROWS, Freedom.ANY),
-        d -> Contents.of(1, d.normal(DType.F32, 1, s[0], s[1]), w.draw(d, s[2], s[1])),
+        d -> Contents.of(1, d.normal(DType.F32, 1, s[0], s[1]), w.uniform(d, s[2], s[1])),
         c ->
             List.of(
                 Expected.of(
                     product(
-                        Quantized.of(
-                                c.get(0), activation.dtype(), activation.scheme().orElseThrow())
+                        Quantized.of(c.get(0), activation.dtype(), activation.blocks())
                             .dequantized(),
                         c.get(1)))),
         extent);

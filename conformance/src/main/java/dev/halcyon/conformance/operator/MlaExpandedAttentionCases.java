@@ -111,8 +111,7 @@ public final class MlaExpandedAttentionCases implements OperatorSource {
     MlaExpandedAttention spec =
         new MlaExpandedAttention(1.2 / Math.sqrt(nope + rope), nope, valueDim, batch.blockSize());
     return new OperatorDefinition(
-        CaseId.of("hal:op/MlaExpandedAttention")
-            .with("weight", w.name())
+        w.in(CaseId.of("hal:op/MlaExpandedAttention"))
             .with("batch", batch.name())
             .with("block", batch.blockSize())
             .with("cache", cache.name().toLowerCase(Locale.ROOT))

@@ -119,8 +119,7 @@ public final class MoeFfnCases implements OperatorSource {
     freedoms.add(Freedom.ANY);
     MoeFfn spec = new MoeFfn(shared, epilogue);
     return new OperatorDefinition(
-        CaseId.of("hal:op/MoeFfn")
-            .with("weight", w.name())
+        w.in(CaseId.of("hal:op/MoeFfn"))
             .with("shared", shared.name().toLowerCase(Locale.ROOT))
             .with("epilogue", epilogue.name().toLowerCase(Locale.ROOT))
             .with("tokens", s.tokens)

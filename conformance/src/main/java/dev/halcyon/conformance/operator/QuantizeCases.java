@@ -29,7 +29,7 @@ public final class QuantizeCases implements CaseSource {
   @Override
   public Stream<ConformanceCase> cases() {
     List<OperatorDefinition> all = new ArrayList<>();
-    for (Weights w : schemes()) {
+    for (WeightFormat w : schemes()) {
       for (long[] s : SHAPES) {
         all.add(quantize(w, "normal", s, OperatorDefinition.Extent.QUICK));
         all.add(quantize(w, "ties", s, OperatorDefinition.Extent.DENSE));
@@ -44,14 +44,14 @@ public final class QuantizeCases implements CaseSource {
     return all.stream().flatMap(OperatorDefinition::cases);
   }
 
-  private static List<Weights> schemes() {
-    List<Weights> all = new ArrayList<>(Weights.QUANTIZED);
+  private static List<WeightFormat> schemes() {
+    List<WeightFormat> all = new ArrayList<>(WeightFormat.QUANTIZED);
     all.add(
-        Weights.quantized(
+        new WeightFormat(
             "fp8_1x128_ue8m0", DType.F8_E4M3FN, new Blocked(1, 128, ScaleFormat.UE8M0)));
-    all.add(Weights.quantized("i8_1x64_bf16", DType.I8, new Blocked(1, 64, ScaleFormat.BF16)));
-    all.add(Weights.quantized("i8_2x3_f32", DType.I8, new Blocked(2, 3, ScaleFormat.F32)));
-    all.add(Weights.quantized("i4_channel", DType.I4, new Blocked(1, 0, ScaleFormat.F32)));
+    all.add(new WeightFormat("i8_1x64_bf16", DType.I8, new Blocked(1, 64, ScaleFormat.BF16)));
+    all.add(new WeightFormat("i8_2x3_f32", DType.I8, new Blocked(2, 3, ScaleFormat.F32)));
+    all.add(new WeightFormat("i4_channel", DType.I4, new Blocked(1, 0, ScaleFormat.F32)));
     return all;
   }
 
@@ -66,7 +66,7 @@ public final class QuantizeCases implements CaseSource {
   }
 
   private static OperatorDefinition quantize(
-      Weights w, String data, long[] dims, OperatorDefinition.Extent extent) {
+      WeightFormat w, String data, long[] dims, OperatorDefinition.Extent extent) {
     return new OperatorDefinition(
         w.in(CaseId.of("hal:op/Quantize")).with("data", data).with("shape", dims),
         "Stored numbers next to a midpoint may go either way where the divisions round.",
@@ -76,7 +76,7 @@ public final class QuantizeCases implements CaseSource {
         List.of(Freedom.ROWS, Freedom.ROWS),
         d -> Contents.of(1, numbers(d, w.dtype(), data, dims)),
         c -> {
-          Quantized q = Quantized.of(c.get(0), w.dtype(), w.scheme().orElseThrow());
+          Quantized q = Quantized.of(c.get(0), w.dtype(), w.blocks());
           return List.of(q.data(), q.scales());
         },
         extent);
@@ -119,7 +119,7 @@ public final class QuantizeCases implements CaseSource {
   }
 
   private static OperatorDefinition dequantize(
-      Weights w, long[] dims, OperatorDefinition.Extent extent) {
+      WeightFormat w, long[] dims, OperatorDefinition.Extent extent) {
     return new OperatorDefinition(
         w.in(CaseId.of("hal:op/Dequantize")).with("shape", dims),
         "Every stored number under scales of several binary orders.",
@@ -127,7 +127,7 @@ public final class QuantizeCases implements CaseSource {
         new Dequantize(),
         List.of(w.type(dims), TensorType.of(DType.F32, dims)),
         List.of(Freedom.ROWS, Freedom.ANY),
-        d -> Contents.of(1, w.draw(d, dims)),
+        d -> Contents.of(1, w.uniform(d, dims)),
         c -> List.of(expected(c.get(0))),
         extent);
   }

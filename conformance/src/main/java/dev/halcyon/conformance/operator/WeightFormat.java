@@ -1,5 +1,6 @@
 package dev.halcyon.conformance.operator;
 
+import dev.halcyon.conformance.CaseId;
 import dev.halcyon.conformance.oracle.HostTensor;
 import dev.halcyon.conformance.oracle.Real;
 import dev.halcyon.conformance.oracle.StorageFormat;
@@ -10,7 +11,10 @@ import dev.halcyon.hal.tensor.QuantScheme.ScaleFormat;
 import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
  * How a weight is stored.
@@ -38,11 +42,45 @@ record WeightFormat(String name, DType dtype, QuantScheme scheme) {
   static final WeightFormat I4_WIDE =
       new WeightFormat("i4_128_bf16", DType.I4, new Blocked(1, 128, ScaleFormat.BF16));
 
-  /** All of them. */
+  /** What operators of whole models are asked for. */
   static WeightFormat[] all() {
     return new WeightFormat[] {
       F32, F16, BF16, FP8, FP8_BLOCKS, FP8_UE8M0, I8_ROWS, I8_GROUPS, I4_GROUPS, I4_WIDE
     };
+  }
+
+  /** Without scales, by the names of their dtypes. */
+  static final List<WeightFormat> FLOATING =
+      Stream.of(DType.F32, DType.F16, DType.BF16, DType.F8_E4M3FN)
+          .map(t -> new WeightFormat(t.name().toLowerCase(Locale.ROOT), t, QuantScheme.NONE))
+          .toList();
+
+  /** With scales: what products of one weight are asked for. */
+  static final List<WeightFormat> QUANTIZED =
+      List.of(
+          FP8_BLOCKS,
+          FP8_UE8M0,
+          new WeightFormat("fp8_1x128", DType.F8_E4M3FN, QuantScheme.FP8_1X128),
+          new WeightFormat("i8_channel", DType.I8, QuantScheme.perChannel()),
+          new WeightFormat("i8_g32", DType.I8, QuantScheme.grouped(32)),
+          new WeightFormat("i8_g64", DType.I8, QuantScheme.grouped(64)),
+          new WeightFormat("i8_g128", DType.I8, QuantScheme.grouped(128)),
+          new WeightFormat("i4_g32", DType.I4, QuantScheme.grouped(32)),
+          new WeightFormat("i4_g64", DType.I4, QuantScheme.grouped(64)),
+          new WeightFormat("i4_g128", DType.I4, QuantScheme.grouped(128)));
+
+  /** {@link #FLOATING}, then {@link #QUANTIZED}. */
+  static List<WeightFormat> floatingAndQuantized() {
+    return Stream.concat(FLOATING.stream(), QUANTIZED.stream()).toList();
+  }
+
+  CaseId in(CaseId id) {
+    return id.with("weight", name);
+  }
+
+  /** The scheme of a format with scales. */
+  Blocked blocks() {
+    return (Blocked) scheme;
   }
 
   TensorType type(long... dims) {
@@ -82,6 +120,26 @@ record WeightFormat(String name, DType dtype, QuantScheme scheme) {
                         * (integers && draw.random().nextBoolean() ? -1 : 1),
                 scaleShape.dims());
     return HostTensor.quantized(data, scales, blocked);
+  }
+
+  /** Uniform numbers of magnitude up to 1, or over the range of a dtype with scales. */
+  HostTensor uniform(Draw draw, long... dims) {
+    return scheme instanceof Blocked blocked
+        ? draw.quantized(dtype, blocked, dims)
+        : draw.uniform(dtype, 1, dims);
+  }
+
+  /** Small whole numbers under scales of 1 or 2, so that sums are exact in any order. */
+  HostTensor whole(Draw draw, long... dims) {
+    HostTensor data = draw.integers(dtype, -3, 3, dims);
+    if (!(scheme instanceof Blocked blocked)) {
+      return data;
+    }
+    long[] scaleDims = blocked.scaleShape(data.shape()).dims();
+    boolean codes = blocked.scaleFormat() == ScaleFormat.UE8M0;
+    DType scaleDtype = blocked.scaleFormat().dtype();
+    return HostTensor.quantized(
+        data, draw.integers(scaleDtype, codes ? 127 : 1, codes ? 128 : 2, scaleDims), blocked);
   }
 
   /** Every code up to a number, each as likely: subnormal numbers and both zeros as well. */
