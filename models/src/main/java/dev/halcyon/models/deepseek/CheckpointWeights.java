@@ -49,6 +49,11 @@ final class CheckpointWeights implements WeightSource {
   }
 
   @Override
+  public WeightFormat format() {
+    return conversion.format();
+  }
+
+  @Override
   public boolean has(String name) {
     return checkpoint.contains(name);
   }
@@ -67,13 +72,6 @@ final class CheckpointWeights implements WeightSource {
     Tensor target = arena.allocate(conversion.wantedType(Shape.of(rows, columns)));
     convert(data, scheme, target);
     return target;
-  }
-
-  @Override
-  public Tensor head(String name, long rows, long columns) {
-    return conversion.format() == WeightFormat.FP8
-        ? plain(name, rows, columns)
-        : linear(name, rows, columns);
   }
 
   @Override

@@ -39,6 +39,11 @@ final class DeclaredWeights implements WeightSource {
   }
 
   @Override
+  public WeightFormat format() {
+    return conversion.format();
+  }
+
+  @Override
   public boolean has(String name) {
     return true;
   }
@@ -59,13 +64,6 @@ final class DeclaredWeights implements WeightSource {
     return scheme.equals(QuantScheme.NONE) || name.equals(HEAD)
         ? TensorType.of(dtype, rows, columns)
         : TensorType.of(DType.F8_E4M3FN, rows, columns).withQuant(scheme);
-  }
-
-  @Override
-  public Tensor head(String name, long rows, long columns) {
-    return conversion.format() == WeightFormat.FP8
-        ? plain(name, rows, columns)
-        : linear(name, rows, columns);
   }
 
   @Override

@@ -38,6 +38,11 @@ final class RandomWeights implements WeightSource {
   }
 
   @Override
+  public WeightFormat format() {
+    return format;
+  }
+
+  @Override
   public boolean has(String name) {
     return true;
   }
@@ -45,11 +50,6 @@ final class RandomWeights implements WeightSource {
   @Override
   public Tensor linear(String name, long rows, long columns) {
     return filled(type(rows, columns), Math.sqrt(3.0 / columns));
-  }
-
-  @Override
-  public Tensor head(String name, long rows, long columns) {
-    return format == WeightFormat.FP8 ? plain(name, rows, columns) : linear(name, rows, columns);
   }
 
   @Override

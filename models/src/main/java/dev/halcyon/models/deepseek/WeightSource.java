@@ -35,11 +35,16 @@ interface WeightSource {
             progress);
   }
 
+  /** The wanted format of linear weights. */
+  WeightFormat format();
+
   /** A linear weight {@code [rows, columns]} in the wanted format. */
   Tensor linear(String name, long rows, long columns);
 
   /** The output projection {@code [vocab, hidden]}: as {@link #linear}, but never FP8. */
-  Tensor head(String name, long rows, long columns);
+  default Tensor head(String name, long rows, long columns) {
+    return format() == WeightFormat.FP8 ? plain(name, rows, columns) : linear(name, rows, columns);
+  }
 
   /** Equal linear weights joined along a new leading axis. */
   Tensor stacked(List<String> names, long rows, long columns);
