@@ -1,15 +1,11 @@
 package dev.halcyon.backend.emulated;
 
-import dev.halcyon.hal.spi.BackendBuffer;
-import dev.halcyon.hal.spi.BackendFence;
 import dev.halcyon.hal.spi.BackendGraph;
 import dev.halcyon.hal.spi.BackendStream;
 import dev.halcyon.hal.spi.BoundOperator;
-import java.lang.foreign.MemorySegment;
-import java.time.Duration;
+import dev.halcyon.hal.spi.RecordingStream;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /** Recorded launches, enqueued as one command. Maps to: CUgraphExec, aclmdlRI, command buffer. */
 final class EmulatedGraph implements BackendGraph {
@@ -40,7 +36,7 @@ final class EmulatedGraph implements BackendGraph {
   public void close() {}
 
   /** A stream that executes nothing and notes launches; it can do nothing else. */
-  private static final class Recorder implements BackendStream, LaunchTarget {
+  private static final class Recorder extends RecordingStream implements LaunchTarget {
     private final List<Launch> recorded = new ArrayList<>();
     private final String where;
 
@@ -53,49 +49,10 @@ final class EmulatedGraph implements BackendGraph {
       recorded.add(launch);
     }
 
-    private RuntimeException refused(String call) {
+    @Override
+    protected RuntimeException refused(String call) {
       return EmulatedErrors.failure(
           EmulatedErrors.Status.NOT_CAPTURABLE, call, call + " while a graph is recorded", where);
-    }
-
-    @Override
-    public void upload(MemorySegment source, BackendBuffer target, long targetOffset) {
-      throw refused("upload");
-    }
-
-    @Override
-    public void download(BackendBuffer source, long sourceOffset, MemorySegment target) {
-      throw refused("download");
-    }
-
-    @Override
-    public void copy(
-        BackendBuffer source,
-        long sourceOffset,
-        BackendBuffer target,
-        long targetOffset,
-        long bytes) {
-      throw refused("copy");
-    }
-
-    @Override
-    public BackendFence record() {
-      throw refused("record");
-    }
-
-    @Override
-    public void waitFor(BackendFence fence) {
-      throw refused("waitFor");
-    }
-
-    @Override
-    public void synchronize(Duration deadline) {
-      throw refused("synchronize");
-    }
-
-    @Override
-    public Optional<BackendGraph> instantiate(List<BoundOperator> commands) {
-      throw refused("instantiate");
     }
 
     @Override

@@ -1,15 +1,12 @@
 package dev.halcyon.backend.opencl;
 
-import dev.halcyon.hal.spi.BackendBuffer;
-import dev.halcyon.hal.spi.BackendFence;
 import dev.halcyon.hal.spi.BackendGraph;
 import dev.halcyon.hal.spi.BackendStream;
-import dev.halcyon.hal.spi.BoundOperator;
+import dev.halcyon.hal.spi.RecordingStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 
 /** A recorded list of kernels. Maps to: cl_command_buffer_khr. */
@@ -64,55 +61,16 @@ final class OpenClGraph implements BackendGraph {
   }
 
   /** A stream that only records kernels; anything else cannot be in a graph. */
-  private final class Recorder implements BackendStream, LaunchTarget {
+  private final class Recorder extends RecordingStream implements LaunchTarget {
     @Override
     public void launch(KernelPool.Kernel kernel, KernelCall call) {
       point = api.command(buffer, kernel.handle(), call, point);
       kernels++;
     }
 
-    private UnsupportedOperationException refused(String what) {
-      return new UnsupportedOperationException(what + " cannot be recorded");
-    }
-
     @Override
-    public void upload(MemorySegment source, BackendBuffer target, long targetOffset) {
-      throw refused("an upload");
-    }
-
-    @Override
-    public void download(BackendBuffer source, long sourceOffset, MemorySegment target) {
-      throw refused("a download");
-    }
-
-    @Override
-    public void copy(
-        BackendBuffer source,
-        long sourceOffset,
-        BackendBuffer target,
-        long targetOffset,
-        long bytes) {
-      throw refused("a copy of raw memory");
-    }
-
-    @Override
-    public BackendFence record() {
-      throw refused("a fence");
-    }
-
-    @Override
-    public void waitFor(BackendFence fence) {
-      throw refused("waiting");
-    }
-
-    @Override
-    public void synchronize(Duration deadline) {
-      throw refused("synchronizing");
-    }
-
-    @Override
-    public Optional<BackendGraph> instantiate(List<BoundOperator> commands) {
-      throw refused("a graph");
+    protected RuntimeException refused(String call) {
+      return new UnsupportedOperationException(call + " cannot be recorded");
     }
 
     @Override
@@ -122,7 +80,7 @@ final class OpenClGraph implements BackendGraph {
 
     @Override
     public void close() {
-      throw refused("closing");
+      throw refused("close");
     }
   }
 }
