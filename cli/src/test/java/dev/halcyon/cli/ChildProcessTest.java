@@ -17,7 +17,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** What only a process of its own shows: the environment, signals, pipes and the launcher. */
-@DisabledOnOs(OS.WINDOWS)
+@DisabledOnOs(value = OS.WINDOWS, disabledReason = "POSIX signals and shell scripts")
 class ChildProcessTest {
   private static final Path MODULE = Path.of(System.getProperty("basedir", "")).toAbsolutePath();
 

@@ -236,7 +236,7 @@ class ConformanceCommandTest {
   }
 
   @Test
-  @DisabledOnOs(OS.WINDOWS)
+  @DisabledOnOs(value = OS.WINDOWS, disabledReason = "it sends POSIX signals")
   void interruptedProcessWritesWhatItHas() throws Exception {
     Path folder = temp.resolve("report");
     Path out = temp.resolve("stdout");

@@ -17,12 +17,12 @@ import dev.halcyon.hal.plan.Planner;
 import dev.halcyon.hal.tensor.DType;
 import dev.halcyon.hal.tensor.Shape;
 import dev.halcyon.hal.tensor.TensorType;
+import dev.halcyon.hal.testing.Requirements;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assertions;
-import org.junit.jupiter.api.Assumptions;
 
 /** A device of one kernel tier with an arena and a stream, and the few calls every test makes. */
 final class CpuFixture implements AutoCloseable {
@@ -63,14 +63,7 @@ final class CpuFixture implements AutoCloseable {
       if (e.code() != HalErrorCode.DEVICE_UNAVAILABLE) {
         throw e;
       }
-      boolean required =
-          tier.equals("c")
-              && Arrays.asList(System.getProperty("halcyon.require", "").split(","))
-                  .contains("native");
-      if (required) {
-        Assertions.fail("tier c is required: " + e.getMessage());
-      }
-      Assumptions.abort(e.getMessage());
+      Requirements.require(tier.equals("c") ? "native" : "tier " + tier, false, e.getMessage());
       throw e;
     }
   }
